@@ -1,0 +1,63 @@
+"""Where the broker and the database are: the real ones that settings name, or embedded ones that are started here."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import psycopg
+
+from app.settings import Settings
+from connectors.embedded import embedded_broker, embedded_postgres
+from connectors.kafka import KafkaSettings
+from connectors.topics import create_topics
+from domain.errors import ConfigError
+from sinks.migrations import migrate
+
+
+@dataclass(frozen=True)
+class Places:
+    """`broker_is_new` says that the broker's topics, and every offset into them, began with this process."""
+
+    dsn: str
+    kafka: KafkaSettings
+    broker_is_new: bool
+
+
+@contextmanager
+def open_places(settings: Settings) -> Iterator[Places]:
+    """Start what is not named, check what is, and bring both up to date. ConfigError says what is missing."""
+    with ExitStack() as stack:
+        dsn = named_dsn(settings) or stack.enter_context(embedded_postgres(settings.data.folder / "postgres"))
+        bootstrap = settings.kafka.bootstrap or stack.enter_context(embedded_broker(settings.data.folder / "broker.log"))
+        kafka = kafka_settings(settings, bootstrap)
+        prepare(dsn, kafka)
+        yield Places(dsn, kafka, settings.kafka.bootstrap is None)
+
+
+def prepare(dsn: str, kafka: KafkaSettings) -> tuple[list[str], list[str]]:
+    """Apply migrations and create topics that are missing; returns the names of both."""
+    check_database(dsn)
+    return migrate(dsn), create_topics(kafka)
+
+
+def check_database(dsn: str) -> None:
+    """ConfigError in one sentence when the database does not let us in."""
+    try:
+        psycopg.connect(dsn, connect_timeout=5).close()
+    except psycopg.OperationalError as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else "no answer"
+        msg = f"Postgres does not let us in: {first}; check postgres.dsn (BALLAST_POSTGRES__DSN) and that the server runs"
+        raise ConfigError(msg) from error
+
+
+def named_dsn(settings: Settings) -> str | None:
+    """The DSN that settings name, or None."""
+    return settings.postgres.dsn.get_secret_value() if settings.postgres.dsn else None
+
+
+def kafka_settings(settings: Settings, bootstrap: str) -> KafkaSettings:
+    """Settings of every Kafka client, secrets included."""
+    secrets = {name: value.get_secret_value() for name, value in settings.kafka.secret_options.items()}
+    return KafkaSettings(bootstrap, "ballast", {**settings.kafka.options, **secrets})
+
+

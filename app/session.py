@@ -1,0 +1,90 @@
+"""Everything that flows need around them, started in order and stopped in reverse: broker, database, exchange."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import rmtree
+
+from app.places import Places, open_places
+from app.running import announced
+from app.settings import Settings
+from connectors.embedded import die_with_parent, free_port, stop
+from domain.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Market:
+    """What moves the simulated exchange's price: a file of bars, or a seeded walk; `bars_per_second` is how fast."""
+
+    prices: Path | None = None
+    bars_per_second: float = 1.0
+    seed: int = 1
+
+
+@dataclass(frozen=True)
+class Session:
+    """`env` is what worker processes need in their environment to find everything."""
+
+    places: Places
+    venue_url: str
+    env: dict[str, str]
+
+
+@contextmanager
+def open_session(settings: Settings, market: Market) -> Iterator[Session]:
+    """Start what settings do not name. The simulated exchange keeps its truth in the data folder."""
+    with ExitStack() as stack:
+        places = stack.enter_context(open_places(settings))
+        if places.broker_is_new:
+            # Offsets into topics that are gone mean nothing; the ledger knows what was booked.
+            rmtree(settings.data.folder / "recovery", ignore_errors=True)
+        url = settings.venue.url or stack.enter_context(simulated_exchange(settings, places, market))
+        stack.enter_context(announced(settings, places, url))
+        yield Session(places, url, worker_env(settings, places, url))
+
+
+def worker_env(settings: Settings, places: Places, venue_url: str) -> dict[str, str]:
+    """The environment of worker processes: the settings as they were read here, with the places filled in."""
+    filled = settings.model_copy(
+        update={
+            "kafka": settings.kafka.model_copy(update={"bootstrap": places.kafka.bootstrap}),
+            "venue": settings.venue.model_copy(update={"url": venue_url}),
+        }
+    )
+    env = {
+        f"BALLAST_{name.upper()}": json.dumps(section.model_dump(mode="json", exclude={"dsn", "secret_options"}))
+        for name, section in filled
+    }
+    return env | {"BALLAST_POSTGRES__DSN": places.dsn}
+
+
+@contextmanager
+def simulated_exchange(settings: Settings, places: Places, market: Market) -> Iterator[str]:
+    """Run the simulated exchange as a process of its own, and yield its address."""
+    port = free_port()
+    command = [sys.executable, "-m", "connectors.exchange.simulated", "--port", str(port)]
+    command += ["--data", str(settings.data.folder / "exchange.sqlite3"), "--seed", str(market.seed)]
+    command += ["--kafka", places.kafka.bootstrap, "--bars-per-second", str(market.bars_per_second)]
+    command += ["--prices", str(market.prices)] if market.prices else []
+    log = settings.data.folder / "exchange.log"
+    with log.open("ab") as said:
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            command, stdout=subprocess.PIPE, stderr=said, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent
+        )
+    try:
+        assert process.stdout is not None, "standard output is a pipe"  # noqa: S101
+        if not process.stdout.readline():
+            msg = f"the simulated exchange did not start: {_last_words(log)}"
+            raise ConfigError(msg)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        stop(process)
+
+
+def _last_words(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return lines[-1] if lines else f"see {log}"

@@ -1,0 +1,64 @@
+"""The port to an exchange: seven methods, integers in minor units, and three ways to fail.
+
+Everything that depends on the exchange stays behind it. A request carries our own id, so that its fate can be asked for
+when the answer is lost; that is the difference that matters between the three exceptions.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from domain.exchange_facts import AccountEvent, Balances, OrderState, Position, TransferState
+from domain.messages import CollateralTransfer, HedgeOrder
+
+
+class Unknown(Exception):  # noqa: N818  the word of the field: the fate of the request is not known
+    """A time-out, a broken connection, a server error: the exchange may or may not have done it. Ask, never guess."""
+
+
+class Refused(Exception):  # noqa: N818
+    """The exchange has understood and will not do it; `code` is the exchange's own."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(f"{code}: {text}")
+        self.code = code
+        self.text = text
+
+
+class NotFound(Exception):  # noqa: N818
+    """The exchange does not know this id, or not yet."""
+
+
+class Exchange(Protocol):
+    """One account at one exchange. Every method may raise `Unknown`.
+
+    A withdrawal of x takes x out of the funding pocket, the network fee included; an adapter for an exchange that takes
+    the fee on top sends x less the fee.
+    """
+
+    def place(self, order: HedgeOrder, expires_at_ms: int) -> OrderState:
+        """Place a market order that must be refused after `expires_at_ms`. Raises `Refused`."""
+        ...
+
+    def order(self, client_order_id: str) -> OrderState:
+        """Look an order up. Raises `NotFound`."""
+        ...
+
+    def transfer(self, transfer: CollateralTransfer, expires_at_ms: int) -> TransferState:
+        """Ask for a transfer: a deposit or withdrawal on chain, or between the pockets. Raises `Refused`."""
+        ...
+
+    def transfer_state(self, client_transfer_id: str) -> TransferState:
+        """Look a transfer up. Raises `NotFound`."""
+        ...
+
+    def position(self) -> Position:
+        """The net position, with the sequence of the newest event that it covers."""
+        ...
+
+    def balances(self) -> Balances:
+        """Both pockets, with the sequence of the newest event that they cover."""
+        ...
+
+    def events(self, after_sequence: int, limit: int) -> Sequence[AccountEvent]:
+        """At most `limit` events of the account with a larger sequence, oldest first."""
+        ...

@@ -1,0 +1,97 @@
+"""Where the simulated exchange keeps its truth: one SQLite file, committed before anything is answered.
+
+Every change of the truth comes with events, so what has to be written is what the new events name: the orders and
+transfers they are about, the account, and the events themselves. The cost of a commit does not grow with the history.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+from domain.errors import ConfigError
+from domain.exchange import SimulatedExchange
+from domain.exchange_books import Account, Kept, Order, Transfer
+from domain.exchange_facts import ACCOUNT_EVENT, AccountEvent, OrderChanged, TransferChanged
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS account (one INTEGER PRIMARY KEY, ticks INTEGER NOT NULL, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS orders (number INTEGER PRIMARY KEY, client_id TEXT NOT NULL UNIQUE, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS transfers (number INTEGER PRIMARY KEY, client_id TEXT NOT NULL UNIQUE, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS events (sequence INTEGER PRIMARY KEY, body TEXT NOT NULL);
+"""
+_ACCOUNT = (
+    "INSERT INTO account VALUES (1, ?, ?) ON CONFLICT (one) DO UPDATE SET ticks = excluded.ticks, body = excluded.body"
+)
+_ORDER = "INSERT INTO orders (client_id, body) VALUES (?, ?) ON CONFLICT (client_id) DO UPDATE SET body = excluded.body"
+_TRANSFER = (
+    "INSERT INTO transfers (client_id, body) VALUES (?, ?) ON CONFLICT (client_id) DO UPDATE SET body = excluded.body"
+)
+_EVENT = "INSERT INTO events VALUES (?, ?)"
+
+_M = TypeVar("_M", bound=BaseModel)
+
+
+class TruthFile:
+    """The file of one exchange process; `ticks` says how far the price path had come when it was last written."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._connection = sqlite3.connect(path, isolation_level=None)
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._connection.executescript(_SCHEMA)
+        except sqlite3.Error as error:
+            msg = f"{path}: {error}; is another exchange running on this file?"
+            raise ConfigError(msg) from error
+        self._kept_events = 0
+
+    def load(self) -> tuple[Kept, int] | None:
+        """What was kept, and how many ticks had been played; None when the file is new."""
+        found = self._connection.execute("SELECT body, ticks FROM account").fetchone()
+        if found is None:
+            return None
+        events = [
+            ACCOUNT_EVENT.validate_json(body)
+            for (body,) in self._connection.execute("SELECT body FROM events ORDER BY sequence")
+        ]
+        self._kept_events = len(events)
+        account = Account.model_validate_json(found[0])
+        return Kept(account, self._all("orders", Order), self._all("transfers", Transfer), events), int(found[1])
+
+    def _all(self, table: str, model: type[_M]) -> list[_M]:
+        query = f"SELECT body FROM {table} ORDER BY number"  # noqa: S608  one of our two names
+        return [model.model_validate_json(body) for (body,) in self._connection.execute(query)]
+
+    def keep(self, truth: SimulatedExchange, ticks: int) -> None:
+        """Write down what changed since the last time; nothing is written when there are no new events."""
+        if len(truth.events) > self._kept_events:
+            self.keep_all(truth, ticks)
+
+    def keep_all(self, truth: SimulatedExchange, ticks: int) -> None:
+        """Write down what changed, and in any case the account and how far the price path has come."""
+        events = truth.events[self._kept_events :]
+        with self._connection:
+            self._connection.execute("BEGIN")
+            self._connection.executemany(_EVENT, [(event.sequence, event.model_dump_json()) for event in events])
+            self._connection.executemany(_ORDER, _touched_orders(truth, events))
+            self._connection.executemany(_TRANSFER, _touched_transfers(truth, events))
+            self._connection.execute(_ACCOUNT, (ticks, truth.account.model_dump_json()))
+        self._kept_events = len(truth.events)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+
+def _touched_orders(truth: SimulatedExchange, events: Sequence[AccountEvent]) -> list[tuple[str, str]]:
+    ids = dict.fromkeys(event.client_order_id for event in events if isinstance(event, OrderChanged))
+    return [(client_id, truth.orders[client_id].model_dump_json()) for client_id in ids]
+
+
+def _touched_transfers(truth: SimulatedExchange, events: Sequence[AccountEvent]) -> list[tuple[str, str]]:
+    ids = dict.fromkeys(event.client_transfer_id for event in events if isinstance(event, TransferChanged))
+    return [(client_id, truth.transfers[client_id].model_dump_json()) for client_id in ids]

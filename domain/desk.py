@@ -1,0 +1,253 @@
+"""The hedging desk of one venue account: keeps the newest facts, and decides whenever one has changed.
+
+A fact is the liability, the position, the two pockets, the price, or what became of an order or a transfer, and every one
+has an age. At most one hedge decision and one funding decision is taken per instant of stream time, from all facts of that
+instant; a decision on a fact that is too old is to hold. The desk remembers what it has asked for until it is heard of,
+and then until a position that covers it has come.
+
+Decisions are recorded with their inputs, so they need never be computed again. One that repeats the one before in action
+and rule is counted, not recorded, unless `record_all` says so.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal, NamedTuple
+
+from domain.actions import Action, Hold, Nothing, quantity
+from domain.facts import LIABILITY, Facts, Freshness, not_fresh
+from domain.funding import decide_funding_reference
+from domain.guarded import GuardedPolicy, VenueFacts
+from domain.guarded_funding import decide_funding_guarded
+from domain.guarded_hedging import decide_hedge_guarded
+from domain.hedging import decide_hedge_reference
+from domain.ids import client_id, timed_id
+from domain.messages import (
+    CollateralTransfer,
+    Decision,
+    HedgeOrder,
+    LedgerBalance,
+    OrderReport,
+    Tick,
+    TransferReport,
+    VenueBalance,
+    VenuePosition,
+)
+from domain.money import btc_from_sats
+from domain.streams import Record
+
+Kind = Literal["hedge", "funding"]
+KINDS: tuple[Kind, ...] = ("hedge", "funding")
+FINAL = frozenset(("refused", "filled", "canceled", "rejected", "not_placed", "done", "failed", "not_sent"))
+RETRY_MS = 1_000
+"""A desk that heard nothing for so long looks again."""
+
+ALL_FACTS = ("liability", "position", "balance", "price")
+
+
+class Asked(NamedTuple):
+    """What the desk knows of its orders, or of its transfers: the open one, how far the last that ended reaches, and when
+    it last asked."""
+
+    open_id: str | None = None
+    finished_sequence: int = 0
+    asked_at_ms: int | None = None
+
+
+class Said(NamedTuple):
+    """The last decision of a kind, and how often it was repeated without being recorded."""
+
+    action: str = ""
+    rule: str = ""
+    repeats: int = 0
+
+
+class DeskPolicy(NamedTuple):
+    """Whose desk it is, and how it decides. `reference` decides with the bands of `limits` alone."""
+
+    venue: str
+    name: Literal["guarded", "reference"] = "guarded"
+    limits: GuardedPolicy = GuardedPolicy()
+    freshness: Freshness = Freshness()
+    record_all: bool = False
+    version: int = 1
+
+
+class Desk:
+    """A state machine (`domain.streams.Machine`): facts in; decisions, orders and transfers out."""
+
+    version = 1
+
+    def __init__(self, policy: DeskPolicy, snapshot: tuple[Any, ...] | None = None) -> None:
+        self._policy = policy
+        self._facts = Facts()
+        self._asked: dict[Kind, Asked] = dict.fromkeys(KINDS, Asked())
+        self._said: dict[Kind, Said] = dict.fromkeys(KINDS, Said())
+        self._decided_at_ms = 0
+        if snapshot is not None:
+            facts, asked, said, self._decided_at_ms = snapshot
+            self._facts = Facts.restored(facts)
+            self._asked = {kind: Asked(*asked[kind]) for kind in KINDS}
+            self._said = {kind: Said(*said[kind]) for kind in KINDS}
+
+    def snapshot(self) -> tuple[Any, ...]:
+        """Facts as plain dicts, the rest as tuples."""
+        asked = {kind: tuple(word) for kind, word in self._asked.items()}
+        said = {kind: tuple(word) for kind, word in self._said.items()}
+        return self._facts.plain(), asked, said, self._decided_at_ms
+
+    def apply(self, at_ms: int, records: Sequence[Record]) -> Iterable[Any]:
+        """Learn the facts of an instant, then decide."""
+        for record in records:
+            self._learn(record.value)
+        return self._decide(at_ms)
+
+    def wake_at_ms(self) -> int | None:
+        """A while after the last decision: a fact may be too old by then, or a limit on the rate may be over."""
+        return self._decided_at_ms + RETRY_MS if self._decided_at_ms else None
+
+    def wake(self, at_ms: int) -> Iterable[Any]:
+        """Nothing was heard; the passing of time may change the decision all the same."""
+        return self._decide(at_ms)
+
+    def _learn(self, value: Any) -> None:
+        match value:
+            case LedgerBalance() if (value.account, value.currency) == LIABILITY:
+                self._facts = self._facts.with_liability(value)
+            case VenuePosition() if value.venue == self._policy.venue:
+                self._facts = self._facts.with_position(value)
+            case VenueBalance() if value.venue == self._policy.venue:
+                self._facts = self._facts.with_balance(value)
+            case Tick():
+                self._facts = self._facts.with_price(value)
+            case OrderReport() if value.venue == self._policy.venue:
+                self._hear("hedge", value.client_order_id, value.state, value.sequence)
+            case TransferReport() if value.venue == self._policy.venue:
+                self._hear("funding", value.client_transfer_id, value.state, value.sequence)
+            case _:
+                pass
+
+    def _hear(self, kind: Kind, name: str, state: str, sequence: int) -> None:
+        asked = self._asked[kind]
+        if state not in FINAL:
+            # An order of an earlier life that is still open takes the one slot too.
+            open_id = asked.open_id or name
+        else:
+            open_id = None if asked.open_id == name else asked.open_id
+        reach = max(asked.finished_sequence, sequence if state in FINAL else 0)
+        self._asked[kind] = asked._replace(open_id=open_id, finished_sequence=reach)
+
+    def _decide(self, at_ms: int) -> list[Any]:
+        self._decided_at_ms = at_ms
+        return [said for kind in KINDS for said in self._decide_kind(kind, at_ms)]
+
+    def _decide_kind(self, kind: Kind, at_ms: int) -> Iterator[Any]:
+        action = self._action(kind, at_ms)
+        said, asks = self._said[kind], not isinstance(action, Nothing | Hold)
+        if (action.name, action.rule) == said[:2] and not asks and not self._policy.record_all:
+            self._said[kind] = said._replace(repeats=said.repeats + 1)
+            return
+        self._said[kind] = Said(action.name, action.rule)
+        decision = self._recorded(kind, action, at_ms, said.repeats)
+        yield decision
+        if asks:
+            yield self._request(kind, decision, at_ms)
+
+    def _action(self, kind: Kind, at_ms: int) -> Action:
+        needed = ("liability", "position") if kind == "hedge" and self._policy.name == "reference" else ALL_FACTS
+        return not_fresh(self._facts, needed, at_ms, self._policy.freshness) or self._policy_says(kind, at_ms)
+
+    def _policy_says(self, kind: Kind, at_ms: int) -> Action:
+        if self._policy.name == "reference":
+            return self._reference_says(kind)
+        asked_at_ms = self._asked[kind].asked_at_ms
+        limits, facts = self._policy.limits, self._venue_facts(at_ms)
+        if kind == "hedge":
+            return decide_hedge_guarded(facts, limits)
+        action = decide_funding_guarded(facts, limits)
+        too_soon = asked_at_ms is not None and at_ms - asked_at_ms < limits.order_interval_min_ms
+        if too_soon and not isinstance(action, Nothing | Hold):
+            return Hold("transfer_rate", f"the last transfer is less than {limits.order_interval_min_ms} ms ago")
+        return action
+
+    def _reference_says(self, kind: Kind) -> Action:
+        if self._asked[kind].open_id is not None:
+            return Hold("slot_taken", "the one slot is taken by what is in flight")
+        facts, limits = self._facts, self._policy.limits
+        if kind == "hedge":
+            return decide_hedge_reference(facts.liability_cents, facts.exposure_cents, limits.hedge)
+        return decide_funding_reference(
+            facts.liability_cents,
+            facts.exposure_cents,
+            btc_from_sats(facts.collateral_sats),
+            facts.price_cents,
+            btc_from_sats(facts.funding_sats),
+            limits.funding,
+        )
+
+    def _venue_facts(self, at_ms: int) -> VenueFacts:
+        facts, hedge, funding = self._facts, self._asked["hedge"], self._asked["funding"]
+        return VenueFacts(
+            now_ms=at_ms,
+            liability_cents=facts.liability_cents,
+            exposure_cents=facts.exposure_cents,
+            collateral_sats=facts.collateral_sats,
+            funding_sats=facts.funding_sats,
+            price_cents=facts.price_cents,
+            order_in_flight=hedge.open_id is not None,
+            transfer_in_flight=funding.open_id is not None,
+            position_sequence=facts.position_sequence,
+            balance_sequence=facts.balance_sequence,
+            last_order_sequence=hedge.finished_sequence,
+            last_transfer_sequence=funding.finished_sequence,
+            last_order_at_ms=hedge.asked_at_ms,
+        )
+
+    def _recorded(self, kind: Kind, action: Action, at_ms: int, repeats: int) -> Decision:
+        amount, unit = quantity(action)
+        policy, inputs = self._policy, self._facts.recorded()
+        inputs |= {"order_in_flight": self._asked["hedge"].open_id, "transfer_in_flight": self._asked["funding"].open_id}
+        return Decision(
+            id=timed_id(at_ms, kind, policy.venue, action.name, str(amount), repr(sorted(inputs.items()))),
+            kind=kind,
+            venue=policy.venue,
+            policy=policy.name,
+            policy_version=policy.version,
+            action=action.name,
+            rule=action.rule,
+            reason=action.reason,
+            amount=amount,
+            unit=unit,
+            inputs=inputs,
+            refused=[],
+            repeats=repeats,
+            as_of=at_ms,
+        )
+
+    def _request(self, kind: Kind, decision: Decision, at_ms: int) -> HedgeOrder | CollateralTransfer:
+        name = client_id(decision.id)
+        self._asked[kind] = self._asked[kind]._replace(open_id=name, asked_at_ms=at_ms)
+        make = _order if kind == "hedge" else _transfer
+        return make(decision, name, self._facts)
+
+
+def _order(decision: Decision, name: str, facts: Facts) -> HedgeOrder:
+    return HedgeOrder(
+        decision_id=decision.id,
+        client_order_id=name,
+        venue=decision.venue,
+        action=decision.action,  # type: ignore[arg-type]
+        contracts=decision.amount,
+        based_on_sequence=facts.position_sequence,
+        as_of=decision.as_of,
+    )
+
+
+def _transfer(decision: Decision, name: str, facts: Facts) -> CollateralTransfer:
+    return CollateralTransfer(
+        decision_id=decision.id,
+        client_transfer_id=name,
+        venue=decision.venue,
+        kind=decision.action,  # type: ignore[arg-type]
+        amount_sats=decision.amount,
+        based_on_sequence=facts.balance_sequence,
+        as_of=decision.as_of,
+    )

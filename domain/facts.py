@@ -1,0 +1,143 @@
+"""What a desk knows, each fact with its age, and whether that is fresh enough to decide on.
+
+Of two words on the same thing the newer one holds: balances by their version, positions and pockets by the exchange's own
+event sequence, prices by their time. So it does not matter in which order they arrive.
+"""
+
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from domain.actions import Hold
+from domain.messages import LedgerBalance, Tick, VenueBalance, VenuePosition
+
+
+LIABILITY = ("STABLESATS_OMNIBUS", "USD")
+"""The account and currency whose settled balance, debits positive, is all that users are owed, in cents."""
+
+
+class Freshness(NamedTuple):
+    """How old a fact may be, in milliseconds of stream time."""
+
+    liability_age_max_ms: int = 20_000
+    position_age_max_ms: int = 20_000
+    balance_age_max_ms: int = 20_000
+    price_age_max_ms: int = 30_000
+
+
+class Facts(NamedTuple):
+    """The newest word on everything that decisions depend on; None is not heard of yet."""
+
+    liability: LedgerBalance | None = None
+    position: VenuePosition | None = None
+    balance: VenueBalance | None = None
+    price: Tick | None = None
+
+    def with_liability(self, word: LedgerBalance) -> "Facts":
+        """The same version again, later, says that nothing has changed since."""
+        old = self.liability
+        newer = old is None or (word.version, word.as_of) >= (old.version, old.as_of)
+        return self._replace(liability=word) if newer else self
+
+    def with_position(self, word: VenuePosition) -> "Facts":
+        """Positions are ordered by the exchange's sequence."""
+        old = self.position
+        newer = old is None or (word.sequence, word.as_of) >= (old.sequence, old.as_of)
+        return self._replace(position=word) if newer else self
+
+    def with_balance(self, word: VenueBalance) -> "Facts":
+        """So are the pockets."""
+        old = self.balance
+        newer = old is None or (word.sequence, word.as_of) >= (old.sequence, old.as_of)
+        return self._replace(balance=word) if newer else self
+
+    def with_price(self, word: Tick) -> "Facts":
+        """Prices are ordered by their time."""
+        return self._replace(price=word) if self.price is None or word.as_of >= self.price.as_of else self
+
+    @property
+    def collateral_sats(self) -> int:
+        return self.balance.trading_equity_sats if self.balance else 0
+
+    @property
+    def funding_sats(self) -> int:
+        return self.balance.funding_sats if self.balance else 0
+
+    @property
+    def position_sequence(self) -> int:
+        return self.position.sequence if self.position else 0
+
+    @property
+    def balance_sequence(self) -> int:
+        return self.balance.sequence if self.balance else 0
+
+    def plain(self) -> dict[str, dict[str, Any] | None]:
+        """The facts as plain JSON, for a snapshot."""
+        return {name: fact.model_dump(mode="json") if fact else None for name, fact in self._asdict().items()}
+
+    @classmethod
+    def restored(cls, plain: dict[str, dict[str, Any] | None]) -> "Facts":
+        """The facts that `plain` wrote down."""
+        return cls(*(MODELS[name].model_validate(plain[name]) if plain[name] else None for name in cls._fields))  # type: ignore[arg-type]
+
+    @property
+    def liability_cents(self) -> int:
+        return self.liability.settled if self.liability else 0
+
+    @property
+    def exposure_cents(self) -> int:
+        return self.position.exposure_cents if self.position else 0
+
+    @property
+    def price_cents(self) -> Decimal:
+        """Cents for one bitcoin."""
+        return self.price.price_usd * 100 if self.price else Decimal(0)
+
+    def expiries_ms(self, limits: Freshness) -> dict[str, int | None]:
+        """By fact, until when it may be decided on; None when there is none."""
+        return {
+            "liability": _until(self.liability, limits.liability_age_max_ms),
+            "position": _until(self.position, limits.position_age_max_ms),
+            "balance": _until(self.balance, limits.balance_age_max_ms),
+            "price": _until(self.price, limits.price_age_max_ms),
+        }
+
+    def recorded(self) -> dict[str, Any]:
+        """The facts as a decision records them."""
+        return {
+            "liability_cents": self.liability_cents,
+            "liability_as_of": _as_of(self.liability),
+            "liability_version": self.liability.version if self.liability else None,
+            "exposure_cents": self.exposure_cents,
+            "position_as_of": _as_of(self.position),
+            "position_sequence": self.position.sequence if self.position else None,
+            "trading_equity_sats": self.balance.trading_equity_sats if self.balance else None,
+            "funding_sats": self.balance.funding_sats if self.balance else None,
+            "balance_as_of": _as_of(self.balance),
+            "balance_sequence": self.balance.sequence if self.balance else None,
+            "price_usd": str(self.price.price_usd) if self.price else None,
+            "price_as_of": _as_of(self.price),
+        }
+
+
+Dated = LedgerBalance | VenuePosition | VenueBalance | Tick
+MODELS = {"liability": LedgerBalance, "position": VenuePosition, "balance": VenueBalance, "price": Tick}
+
+
+def _until(fact: Dated | None, age_max_ms: int) -> int | None:
+    return None if fact is None else fact.as_of + age_max_ms
+
+
+def _as_of(fact: Dated | None) -> int | None:
+    return None if fact is None else fact.as_of
+
+
+def not_fresh(facts: Facts, names: tuple[str, ...], at_ms: int, limits: Freshness) -> Hold | None:
+    """Hold when one of the named facts is missing or older than its limit, and say which."""
+    expiries = facts.expiries_ms(limits)
+    for name in names:
+        until_ms = expiries[name]
+        if until_ms is None:
+            return Hold(f"no_{name}", f"no {name} has been heard of yet")
+        if at_ms > until_ms:
+            return Hold(f"stale_{name}", f"the {name} is older than its limit by {at_ms - until_ms} ms")
+    return None

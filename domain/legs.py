@@ -1,0 +1,86 @@
+"""A leg: one side of a user trade, as the dealer's wallet lists it, with its worth in cents worked out.
+
+A user trade leaves two legs in the wallet, one in bitcoin and one in dollars, in opposite directions. Nothing in a
+leg names its partner for sure, so legs are first sorted by what two partners must have in common, the *pairing key*,
+and then matched inside it by their worth (`domain/pairing.py`).
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from domain.messages import DealerTransaction
+from domain.money import worth_cents
+
+JOURNAL_PREFIX = "JournalId:"
+"""A memo that starts like this, in this case, names the trade: only the very same memo can be the partner's."""
+
+
+class Leg(NamedTuple):
+    """One leg. `amount` and `cents` are absolute, in minor units of `currency` and in cents; the sign is in
+    `direction`.
+
+    `direction` is RECEIVE or SEND from the dealer's side, `status` is SUCCESS, PENDING or FAILURE.
+    """
+
+    id: str
+    created_at_ms: int
+    status: str
+    direction: str
+    currency: str
+    amount: int
+    method: str
+    memo: str | None
+    cents: int
+
+
+def leg_from(message: DealerTransaction) -> Leg:
+    """The leg that a message tells of; its worth is rounded half to even."""
+    amount = abs(message.settlement_amount)
+    return Leg(
+        message.id,
+        message.created_at,
+        message.status,
+        message.direction,
+        message.settlement_currency,
+        amount,
+        message.settlement_method,
+        message.memo,
+        worth_cents(amount, message.cents_per_unit),
+    )
+
+
+def user_buys_usd(leg: Leg) -> bool:
+    """What the dealer gives is what the user buys: bitcoin comes in and dollars go out."""
+    return (leg.currency == "BTC") == (leg.direction == "RECEIVE")
+
+
+def has_journal(leg: Leg) -> bool:
+    """Whether the memo names the trade."""
+    return leg.memo is not None and leg.memo.startswith(JOURNAL_PREFIX)
+
+
+def pairing_key(leg: Leg) -> str:
+    """What two partners have in common; legs with different keys never pair.
+
+    The finest such key under the reference rule: the same whole second, opposite currency and direction (so the user
+    does the same in both), the same method, and the same memo where either names a journal. The length before the
+    method keeps any two keys apart, whatever characters the method and the memo are made of.
+    """
+    side = "buys" if user_buys_usd(leg) else "sells"
+    journal = leg.memo if has_journal(leg) else ""
+    return f"{leg.created_at_ms // 1000}/{side}/{len(leg.method)}/{leg.method}/{journal}"
+
+
+def same_but_status(one: Leg, other: Leg) -> bool:
+    """Whether two words on the same leg agree in everything but its status, which may move on."""
+    return one == other._replace(status=one.status)
+
+
+def to_json(leg: Leg) -> dict[str, Any]:
+    """A leg as plain JSON, as it travels in the metadata of a posting."""
+    return leg._asdict()
+
+
+def leg_from_json(fields: Mapping[str, Any]) -> Leg:
+    """The leg that `to_json` wrote."""
+    return Leg(**fields)

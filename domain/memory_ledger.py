@@ -1,0 +1,101 @@
+"""A ledger in memory, with the fold of the real one: for tests, replays and backtests.
+
+It keeps everything that it was given, so a test can look at transactions and entries as rows.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from domain.accounts import CHART, Account
+from domain.books import Books, Known, balances
+from domain.fold import EntryLine, Folded, Posted, Refused, advance, fold
+from domain.journal import Balance, Booked, Transaction
+
+
+class MemoryLedger:
+    """A `Ledger` whose books end with the process."""
+
+    def __init__(self, accounts: Iterable[Account] = CHART, closed_until_ms: int = 0) -> None:
+        self._known: dict[str, Known] = {}
+        self._originals: dict[str, bool] = {}
+        by_code = {account.code: account for account in accounts}
+        self._books = Books(by_code, {}, self._known, self._originals, closed_until_ms)
+        self._codes = {account.id: account.code for account in by_code.values()}
+        self._posted: list[Posted] = []
+        self._entries: list[EntryLine] = []
+        self.rejected: list[Refused] = []
+        self.conflicts: list[Refused] = []
+
+    def post(self, transactions: Sequence[Transaction]) -> Booked:
+        """Post a batch; equal to posting its transactions one by one."""
+        folded = fold(self._books, transactions)
+        advance(self._books, folded)
+        self._keep(folded)
+        return Booked(folded.verdicts, balances(self._books.rows, folded.seen))
+
+    def _keep(self, folded: Folded) -> None:
+        self._known.update(folded.answered)
+        self._originals.update({posted.transaction.id: False for posted in folded.posted})
+        self._originals.update(dict.fromkeys(folded.reversed, True))
+        self._posted += folded.posted
+        self._entries += folded.entries
+        self.rejected += folded.rejected
+        self.conflicts += folded.conflicts
+
+    def balances(self) -> list[Balance]:
+        """Every balance there is, in order of account and currency."""
+        return balances(self._books.rows, self._books.rows)
+
+    def correlated(self, correlation_ids: Sequence[str]) -> list[Transaction]:
+        """The posted transactions of these matters, without their entries, oldest first."""
+        wanted = set(correlation_ids)
+        found = [posted.transaction for posted in self._posted if posted.transaction.correlation_id in wanted]
+        return [transaction._replace(entries=()) for transaction in found]
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+    def transactions(self) -> list[Transaction]:
+        """All posted transactions with their entries, oldest first."""
+        return [posted.transaction for posted in self._posted]
+
+    def transaction_rows(self) -> list[dict[str, Any]]:
+        """All posted transactions as flat rows, oldest first."""
+        return [_transaction_row(posted) for posted in self._posted]
+
+    def entry_rows(self) -> list[dict[str, Any]]:
+        """All entries as flat rows, in the order in which they were booked."""
+        return [self._entry_row(*line) for line in self._entries]
+
+    def _entry_row(  # noqa: PLR0917 - the columns of an entry line, in its order
+        self,
+        tx_id: str,
+        version: int,
+        account_id: int,
+        leg: int,
+        layer: int,
+        side: int,
+        currency: str,
+        amount: int,
+        balance_after: int,
+    ) -> dict[str, Any]:
+        return {
+            "tx_id": tx_id,
+            "leg": leg,
+            "account": self._codes[account_id],
+            "currency": currency,
+            "layer": int(layer),
+            "side": side,
+            "amount": amount,
+            "balance_after": balance_after,
+            "version": version,
+        }
+
+    def balance_rows(self) -> list[dict[str, Any]]:
+        """All balances as flat rows."""
+        return [balance._asdict() for balance in self.balances()]
+
+
+def _transaction_row(posted: Posted) -> dict[str, Any]:
+    row = posted.transaction._asdict()
+    return row | {"entries": len(posted.transaction.entries), "meta": posted.meta, "body_hash": posted.body_hash}

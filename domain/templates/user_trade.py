@@ -1,0 +1,64 @@
+"""What both kinds of user trade share: four entries, two per currency, and ids from the two legs.
+
+A trade is taken back when a late leg shows that it was paired wrongly, and the same pair may later be booked once more;
+`generation` counts those, so each booking has an id of its own while a repeat of the same one has the same. The
+metadata keeps both legs whole: pairing can be taken up again from the ledger alone.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from domain.ids import content_id, timed_id
+from domain.journal import Entry, Layer, Transaction
+from domain.templates.entries import nonzero
+
+_SETTLED = Layer.SETTLED
+Leg = Mapping[str, Any]
+"""A leg as plain JSON, with an "id"."""
+
+
+def trade_id(template: str, effective_at_ms: int, btc_leg_id: str, usd_leg_id: str, generation: int = 0) -> str:
+    """The id of this booking of this pair: what its reversal names in `reverses`."""
+    return timed_id(effective_at_ms, template, btc_leg_id, usd_leg_id, str(generation))
+
+
+def trade_correlation(pairing_key: str) -> str:
+    """What joins all bookings and reversals of legs that could be paired with each other."""
+    return content_id("trade", pairing_key)
+
+
+def booking(
+    template: str,
+    side: int,
+    sats: int,
+    cents: int,
+    *,
+    effective_at_ms: int,
+    pairing_key: str,
+    btc_leg: Leg,
+    usd_leg: Leg,
+    generation: int,
+    source: str,
+    source_offset: int,
+    reverses: str | None = None,
+) -> Transaction | None:
+    """Wallet and liability on `side`, their counter accounts on the other; None if both amounts are zero."""
+    entries = nonzero(
+        Entry("STABLESATS_BTC_WALLET", "BTC", _SETTLED, side, sats),
+        Entry("EXTERNAL_OMNIBUS", "BTC", _SETTLED, -side, sats),
+        Entry("STABLESATS_LIABILITY", "USD", _SETTLED, side, cents),
+        Entry("STABLESATS_OMNIBUS", "USD", _SETTLED, -side, cents),
+    )
+    if not entries:
+        return None
+    return Transaction(
+        trade_id(template, effective_at_ms, btc_leg["id"], usd_leg["id"], generation),
+        template,
+        effective_at_ms,
+        entries,
+        trade_correlation(pairing_key),
+        source,
+        source_offset,
+        {"btc_leg": btc_leg, "generation": generation, "usd_leg": usd_leg},
+        reverses,
+    )

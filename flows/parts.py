@@ -1,0 +1,75 @@
+"""What a flow is joined to: where messages come from and go to, and what it asks for on the way.
+
+A worker joins the flows to Kafka and Postgres, a replay and the tests to lists in memory; the builders do not know.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import bytewax.operators as op
+from bytewax.dataflow import Stream
+from bytewax.inputs import Source
+from bytewax.outputs import Sink
+
+from domain.desk import DeskPolicy
+from domain.errors import Rejection
+from domain.journal import Ledger
+from domain.messages import Decision
+from domain.pairing_book import Rule
+from domain.streams import Outgoing, Progress, RawBatch
+from domain.topics import Topic
+from operators.recall import Correlated, Memory
+from operators.reserving import Reservations
+from operators.routing import values_of
+
+
+@dataclass(frozen=True)
+class PairingSetup:
+    """The pairing rule, its fixed number of shards, what it remembers by itself, and when a waiting leg is too old."""
+
+    rule: Rule
+    shards: int
+    memory: Memory
+    leg_age_max_ms: int
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything from outside. `partitions` lists those of all topics; the `open_` functions are called by the worker that
+    needs the thing, when it first does; `window_ms` is the stream time that one ledger batch may span."""
+
+    partitions: Sequence[tuple[str, int]]
+    source: Callable[[Sequence[Topic]], Source[RawBatch]]
+    gateway: Source[tuple[str, Any]]
+    outgoing: Sink[Outgoing]
+    quarantine: Sink[Rejection]
+    decisions: Sink[Decision]
+    open_ledger: Callable[[], Ledger]
+    open_history: Callable[[], Correlated]
+    open_reservations: Callable[[], Reservations]
+    pairing: PairingSetup
+    policy: DeskPolicy
+    window_ms: int
+
+    def partitions_of(self, topics: Sequence[Topic]) -> list[tuple[str, int]]:
+        """The partitions of some topics."""
+        names = {topic.name for topic in topics}
+        return [(name, partition) for name, partition in self.partitions if name in names]
+
+
+def output_messages(parts: Parts, outgoing: Stream[Outgoing]) -> None:
+    """Send messages to their topics, through one producer so that the order per partition is kept."""
+    op.output("to_topics", op.map("to_producer", outgoing, lambda message: ("producer", message)), parts.outgoing)
+
+
+def output_unreadable(parts: Parts, unreadable: Stream[Progress]) -> None:
+    """Keep what could not be read."""
+    refused = values_of("refused_messages", unreadable, (Rejection,))
+    op.output("to_quarantine", op.map("to_keeper", refused, lambda record: ("quarantine", record.value)), parts.quarantine)
+
+
+def output_decisions(parts: Parts, decided: Stream[Progress]) -> None:
+    """Record decisions."""
+    taken = values_of("decisions_taken", decided, (Decision,))
+    op.output("to_records", op.map("to_record", taken, lambda record: ("decisions", record.value)), parts.decisions)

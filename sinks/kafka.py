@@ -1,0 +1,77 @@
+"""Kafka as a sink: a batch is delivered, or the flow stops and replays.
+
+The built-in sink reports success when nothing was delivered. This one keeps every delivery report, raises on the first
+failure, and waits for all of them before an epoch may end, since `snapshot` is part of the recovery barrier.
+"""
+
+from typing import Any
+
+from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
+from confluent_kafka import KafkaError, Producer
+from confluent_kafka import Message as KafkaMessage
+
+from domain.errors import BallastError
+from domain.streams import Outgoing
+
+DELIVERY_TIMEOUT_SECONDS = 30.0
+MESSAGE_BYTES_MAX = 4 * 1024 * 1024  # a quarantined message of 1 MiB, in base64
+
+
+class DeliveryError(BallastError):
+    """The broker did not take a message; after a restart it is produced again."""
+
+
+class KafkaSink(FixedPartitionedSink[Outgoing, None]):
+    """Produces to any topic; `options` go to librdkafka as they are. One producer, so that order is kept per partition."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._options = options
+
+    def list_parts(self) -> list[str]:
+        return ["producer-0"]
+
+    def build_part(self, step_id: str, for_part: str, resume_state: None) -> "_Producing":  # noqa: ARG002
+        return _Producing(self._options)
+
+
+class _Producing(StatefulSinkPartition[Outgoing, None]):
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._failed: KafkaError | None = None
+        self._producer = Producer({"enable.idempotence": True, "linger.ms": 2, "message.max.bytes": MESSAGE_BYTES_MAX, **options})
+
+    def _reported(self, error: KafkaError | None, _message: KafkaMessage) -> None:
+        if error is not None and self._failed is None:
+            self._failed = error
+
+    def write_batch(self, values: list[Outgoing]) -> None:
+        for topic, _at_ms, key, value in values:
+            self._produce(topic, key, value)
+        self._producer.poll(0)
+        self._raise_if_failed()
+
+    def _produce(self, topic: str, key: bytes | None, value: bytes) -> None:
+        while True:
+            try:
+                self._producer.produce(topic, value, key, on_delivery=self._reported)
+            except BufferError:
+                self._producer.poll(0.05)
+            else:
+                return
+
+    def _raise_if_failed(self) -> None:
+        if self._failed is not None:
+            msg = f"the broker did not take a message: {self._failed.str()}"
+            raise DeliveryError(msg)
+
+    def snapshot(self) -> None:
+        self._flush()
+
+    def _flush(self) -> None:
+        left = self._producer.flush(DELIVERY_TIMEOUT_SECONDS)
+        self._raise_if_failed()
+        if left:
+            msg = f"{left} messages were not taken by the broker within {DELIVERY_TIMEOUT_SECONDS:.0f} s; is it up?"
+            raise DeliveryError(msg)
+
+    def close(self) -> None:
+        self._flush()

@@ -1,0 +1,116 @@
+"""Rows of the ledger as the text that COPY takes, and the hash that chains the batches.
+
+What is hashed is rendered from the same values, in a form that the view `ledger.chain` renders again from the tables.
+Of the metadata only the body hash is in it: the database keeps JSON, not its text.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from hashlib import sha256
+from typing import NamedTuple
+
+from domain.body import payload
+from domain.fold import Folded, Posted, Refused
+from domain.journal import Transaction
+
+TX_COLUMNS = (
+    "tx_id, effective_at, position, n_entries, correlation_id, reverses, template, source, source_offset, body_hash, "
+    "meta, batch_id"
+)
+ENTRY_COLUMNS = "tx_id, version, account_id, leg, layer, side, currency, amount, balance_after"
+REJECT_COLUMNS = (
+    "tx_id, position, reason, account, currency, shortfall, "
+    "template, source, source_offset, body_hash, payload, batch_id"
+)
+CONFLICT_COLUMNS = "tx_id, template, source, source_offset, body_hash, payload, batch_id"
+
+_ENTRY = "%s\t%d\t%d\t%d\t%d\t%d\t%s\t%d\t%d\n"
+_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+
+
+class Rendered(NamedTuple):
+    """A batch as text; the lines of all but the entries still lack their last column, the batch id."""
+
+    headers: list[str]
+    entries: bytes
+    rejects: list[str]
+    conflicts: list[str]
+    previous_hash: bytes
+    hash: bytes
+
+
+def render(folded: Folded, previous_hash: bytes) -> Rendered:
+    """The rows of a folded batch, and the hash of it and all before it."""
+    entries = "".join([_ENTRY % line for line in folded.entries]).encode()
+    digest = sha256(previous_hash)
+    digest.update("".join([_chained(posted) for posted in folded.posted]).encode())
+    digest.update(entries)
+    digest.update("".join([_chained_reject(refused) for refused in folded.rejected]).encode())
+    return Rendered(
+        [_header(position, posted) for position, posted in enumerate(folded.posted, 1)],
+        entries,
+        [_reject(position, refused) for position, refused in enumerate(folded.rejected, 1)],
+        [_conflict(refused) for refused in folded.conflicts],
+        previous_hash,
+        digest.digest(),
+    )
+
+
+def with_batch(lines: Sequence[str], batch_id: int) -> bytes:
+    """The lines with the batch id as their last column."""
+    end = f"\t{batch_id}\n"
+    return (end.join(lines) + end).encode()
+
+
+def _header(position: int, posted: Posted) -> str:
+    (id_, template, at_ms, entries, correlation_id, source, offset, _, reverses), body, meta = posted
+    if "\\" in meta:
+        meta = meta.replace("\\", r"\\")
+    return (
+        f"{id_}\t{_second(at_ms // 1000)}.{at_ms % 1000:03d}+00\t{position}\t{len(entries)}\t{correlation_id}\t"
+        f"{reverses or _NULL}\t{_escaped(template)}\t{_escaped(source)}\t{offset}\t\\\\x{body}\t{meta}"
+    )
+
+
+def _chained(posted: Posted) -> str:
+    (id_, template, at_ms, _, correlation_id, source, offset, _, reverses), body, _ = posted
+    return f"{id_}\t{template}\t{at_ms}\t{correlation_id}\t{reverses or '-'}\t{source}\t{offset}\t{body}\n"
+
+
+def _reject(position: int, refused: Refused) -> str:
+    verdict = refused.verdict
+    told = (verdict.reason, verdict.account, verdict.currency, verdict.shortfall)
+    columns = "\t".join([_NULL if fact is None else _escaped(str(fact)) for fact in told])
+    return f"{verdict.transaction_id}\t{position}\t{columns}\t{_kept(refused)}"
+
+
+def _chained_reject(refused: Refused) -> str:
+    return f"{refused.verdict.transaction_id}\t{refused.verdict.reason}\t{refused.body_hash}\n"
+
+
+def _conflict(refused: Refused) -> str:
+    return f"{refused.verdict.transaction_id}\t{_kept(refused)}"
+
+
+def _kept(refused: Refused) -> str:
+    transaction: Transaction = refused.transaction
+    source = f"{_escaped(transaction.template)}\t{_escaped(transaction.source)}\t{transaction.source_offset}"
+    return f"{source}\t\\\\x{refused.body_hash}\t{_escaped_once(payload(transaction))}"
+
+
+_NULL = r"\N"
+
+
+@lru_cache(1024)
+def _escaped(text: str) -> str:
+    return text.translate(_ESCAPES)
+
+
+def _escaped_once(text: str) -> str:
+    return text.translate(_ESCAPES)
+
+
+@lru_cache(65536)
+def _second(at_seconds: int) -> str:
+    return datetime.fromtimestamp(at_seconds, UTC).isoformat(" ")[:19]

@@ -1,0 +1,364 @@
+"""The gateway against the pure exchange, with a virtual clock, faults on the road, and restarts."""
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+
+import pytest
+from bytewax.dataflow import Dataflow
+from bytewax.errors import BytewaxRuntimeError
+from bytewax.operators import input as op_input
+from bytewax.operators import output as op_output
+from bytewax.testing import TestingSink, run_main
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from connectors.exchange.in_process import InProcessExchange
+from connectors.gateway import START, Cursor, Told, VenueGateway
+from connectors.gateway_source import GatewaySource, GatewayThread
+from domain.errors import InvariantError
+from domain.exchange import SimulatedExchange
+from domain.exchange_books import Terms
+from domain.exchange_facts import Filled
+from domain.exchange_faults import Faults
+from domain.execution import WORDS, ExecutionPolicy
+from domain.memory_reservations import MemoryReservations
+from domain.messages import CashFlow, CollateralTransfer, Fill, HedgeOrder, OrderReport, TransferReport, VenuePosition
+from domain.reservations import Reserved
+
+BTC = 10**8
+CALM = Faults()
+POLICY = ExecutionPolicy(deadline_ms=1_000, visible_within_ms=500, ask_interval_ms=100, send_age_max_ms=5_000)
+
+
+class Crash(BaseException):
+    """The process is gone."""
+
+
+class Fuse:
+    """Ends the process at one of the next calls to the outside, before it is made or after."""
+
+    def __init__(self) -> None:
+        self.left: int | None = None
+
+    def around(self, call: Callable[..., object]) -> Callable[..., object]:
+        """The call with the fuse before and after it."""
+
+        def fused(*arguments: object) -> object:
+            self._burn()
+            answer = call(*arguments)
+            self._burn()
+            return answer
+
+        return fused
+
+    def _burn(self) -> None:
+        if self.left is not None:
+            self.left -= 1
+            if self.left < 0:
+                self.left = None
+                raise Crash
+
+
+class World:
+    """An exchange, its road, what is reserved, and a clock that only the test turns."""
+
+    def __init__(self, terms: Terms, faults: Faults, seed: int = 3) -> None:
+        self.now_ms = 1_000
+        self.truth = SimulatedExchange(terms, seed)
+        self.truth.tick(Decimal(40_000), self.now_ms)
+        self.truth.transfer("seedmoney", "deposit", 10 * BTC, 2**60, self.now_ms)
+        self.truth.transfer("seedmargin", "funding_to_trading", 10 * BTC, 2**60, 60_000)
+        self.now_ms = 60_000
+        self.road = InProcessExchange(self.truth, lambda: self.now_ms)
+        self.store = MemoryReservations(lambda: self.now_ms)
+        self.fuse = Fuse()
+        self.road.carry_out = self.fuse.around(self.road.carry_out)  # type: ignore[method-assign, assignment]
+        self.store.record = self.fuse.around(self.store.record)  # type: ignore[method-assign, assignment]
+        self.told: list[Told] = []
+        self.cursor = START
+        self.gateway = self.started()
+        # What is reserved before the first round counts as found at a start.
+        self.go_round()
+        self.road.faults = faults
+
+    def started(self, cursor: Cursor = START) -> VenueGateway:
+        return VenueGateway("sim", self.road, self.store, lambda: self.now_ms, policy=POLICY, cursor=cursor)
+
+    def go_round(self, rounds: int = 1) -> None:
+        for _ in range(rounds):
+            self.now_ms += 50
+            try:
+                told = self.gateway.round()
+            except Crash:
+                self.gateway = self.started(self.cursor)
+                continue
+            self.told.extend(told.told)
+            self.cursor = told.cursor
+
+    def reserve(self, number: int, contracts: int) -> bool:
+        sequence = self.truth.position(self.now_ms).sequence
+        order = HedgeOrder(
+            decision_id=f"d{number}",
+            client_order_id=f"o{number}",
+            venue="sim",
+            action="sell" if contracts < 0 else "buy",
+            contracts=contracts,
+            based_on_sequence=sequence,
+            as_of=self.now_ms,
+        )
+        return isinstance(self.store.reserve_order(order), Reserved)
+
+    def reserve_transfer(self, number: int, amount_sats: int) -> bool:
+        transfer = CollateralTransfer(
+            decision_id=f"e{number}",
+            client_transfer_id=f"t{number}",
+            venue="sim",
+            kind="deposit" if amount_sats % 2 else "trading_to_funding",
+            amount_sats=amount_sats,
+            based_on_sequence=self.truth.position(self.now_ms).sequence,
+            as_of=self.now_ms,
+        )
+        return isinstance(self.store.reserve_transfer(transfer), Reserved)
+
+    def messages(self, model: type) -> list[object]:
+        return [message for _, message in self.told if isinstance(message, model)]
+
+
+def calm(**terms: int) -> World:
+    """A world without faults."""
+    return World(Terms(**terms), CALM)  # type: ignore[arg-type]
+
+
+def states(world: World, model: type[OrderReport] | type[TransferReport]) -> list[str]:
+    """The states that were reported."""
+    return [message.state for message in world.messages(model) if isinstance(message, model)]
+
+
+def test_an_order_goes_through_its_life() -> None:
+    """Reserved, sent, open, filled: each is told, and the position is told after the fills."""
+    world = calm(fill_steps_max=1)
+    assert world.reserve(1, -10)
+    world.go_round(6)
+    assert ["reserved", "sent", "open", "filled"] == states(world, OrderReport)
+    fill = next(n for n, (_, m) in enumerate(world.told) if isinstance(m, Fill))
+    position = next(n for n, (_, m) in enumerate(world.told) if isinstance(m, VenuePosition) and m.contracts == -10)
+    assert fill < position
+    assert (10, -100_000) == (world.store.row("order", "o1").filled, world.told[position][1].exposure_cents)  # type: ignore[union-attr, attr-defined]
+
+
+def test_a_lost_answer_is_asked_about_and_never_doubled() -> None:
+    """The exchange has the order, the answer is lost: one order at the exchange, and it is found to be filled."""
+    world = World(Terms(), Faults(lost_after_ppm=10**6))
+    world.reserve(1, -10)
+    world.go_round(2)
+    assert "unknown" == world.store.row("order", "o1").state  # type: ignore[union-attr]
+    world.road.faults = CALM
+    world.go_round(20)
+    assert ("filled", ["o1"]) == (world.store.row("order", "o1").state, list(world.truth.orders))  # type: ignore[union-attr]
+
+
+def test_a_request_that_never_arrived_is_given_up_after_its_deadline() -> None:
+    """It is never sent again; several not-founds after the deadline say that it was not placed."""
+    world = World(Terms(), Faults(lost_before_ppm=10**6))
+    world.reserve(1, -10)
+    world.go_round(1)
+    world.road.faults = CALM
+    world.go_round(29)
+    assert "unknown" == world.store.row("order", "o1").state  # type: ignore[union-attr]
+    world.go_round(20)
+    assert ("not_placed", []) == (world.store.row("order", "o1").state, list(world.truth.orders))  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("late_ms", "expected"), [(900, "filled"), (1_100, "not_placed")])
+def test_a_request_that_arrives_late(late_ms: int, expected: str) -> None:
+    """Before its deadline it counts, after it the exchange refuses it; we find out which, and do nothing twice."""
+    world = World(Terms(visible_after_ms=500), Faults(late_ppm=10**6, late_ms=late_ms))
+    world.reserve(1, -10)
+    world.go_round(1)
+    world.road.faults = CALM
+    world.go_round(60)
+    assert expected == world.store.row("order", "o1").state  # type: ignore[union-attr]
+    assert (expected == "filled") == ("o1" in world.truth.orders)
+
+
+def test_a_refusal_ends_the_order() -> None:
+    """What the exchange refuses is rejected with its words."""
+    world = calm()
+    world.reserve(1, -100_000)
+    world.go_round(2)
+    row = world.store.row("order", "o1")
+    assert row is not None
+    assert ("rejected", True) == (row.state, "51008" in (row.reason or ""))
+
+
+@pytest.mark.parametrize("was_sent", [True, False])
+@pytest.mark.parametrize("visible_after_ms", [0, 400])
+def test_a_row_found_at_a_start_is_asked_about_first(was_sent: bool, visible_after_ms: int) -> None:
+    """Whether or not the process that is gone had sent it, there is one order at the exchange, under the same id."""
+    world = calm(visible_after_ms=visible_after_ms, order_latency_ms=300)
+    world.reserve(1, -10)
+    if was_sent:
+        world.truth.place("o1", "sell", -10, 2**60, world.now_ms)
+    world.gateway = world.started()
+    world.go_round(20)
+    assert ("filled", ["o1"]) == (world.store.row("order", "o1").state, list(world.truth.orders))  # type: ignore[union-attr]
+
+
+def test_silence_is_told_by_facts_growing_old() -> None:
+    """An exchange that does not answer tells nothing new and stops nothing; afterwards all goes on."""
+    world = World(Terms(), Faults(lost_before_ppm=10**6))
+    before = list(world.told)
+    world.go_round(40)
+    assert (before, 60_100) == (world.told, world.gateway.unreachable_since_ms)
+    world.road.faults = CALM
+    world.go_round()
+    assert world.gateway.unreachable_since_ms is None
+    assert 2 == len(world.messages(VenuePosition))
+
+
+def test_facts_are_told_on_change_and_every_second() -> None:
+    """In three quiet seconds the position is told three times."""
+    world = calm()
+    world.go_round(59)
+    assert 3 == len(world.messages(VenuePosition))
+
+
+def test_an_exchange_that_lost_its_history_stops_us() -> None:
+    """A sequence smaller than what was read means that this is another account."""
+    world = calm()
+    world.gateway = world.started(Cursor(10_000, 0))
+    with pytest.raises(InvariantError, match="another account"):
+        world.go_round()
+
+
+FAULTS = st.builds(
+    Faults,
+    lost_before_ppm=st.integers(0, 300_000),
+    late_ppm=st.integers(0, 300_000),
+    late_ms=st.integers(0, 2_500),
+    lost_after_ppm=st.integers(0, 300_000),
+)
+TERMS = st.builds(
+    Terms,
+    visible_after_ms=st.integers(0, POLICY.visible_within_ms),
+    order_latency_ms=st.integers(0, 400),
+    fill_steps_max=st.integers(1, 4),
+    deposit_delay_ms=st.integers(0, 800),
+)
+ACTS = st.lists(
+    st.tuples(st.sampled_from(["order", "transfer", "wait", "restart", "stale", "crash"]), st.integers(1, 30)), max_size=25
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(TERMS, FAULTS, ACTS, st.integers(0, 10**6))
+def test_what_is_at_the_exchange_is_what_was_meant(
+    terms: Terms, faults: Faults, acts: Sequence[tuple[str, int]], seed: int
+) -> None:
+    """Under any faults and restarts, once they stop: each row has one end, and the exchange has exactly those that did."""
+    world = World(terms, faults, seed)
+    older = START
+    for number, (act, size) in enumerate(acts):
+        if act == "order":
+            world.reserve(number, size if size % 3 else -size)
+        elif act == "transfer":
+            world.reserve_transfer(number, size * 1_000 + size % 2)
+        elif act == "restart":
+            world.gateway = world.started(older if size % 2 else world.cursor)
+        elif act == "stale":
+            older = world.cursor
+        elif act == "crash":
+            world.fuse.left = size // 2
+        world.go_round(1 if act == "order" and size % 2 else size)
+    world.road.faults = CALM
+    world.fuse.left = None
+    world.go_round(150)
+    check_nothing_is_lost_or_doubled(world)
+
+
+def check_nothing_is_lost_or_doubled(world: World) -> None:
+    """Rows against the truth, and what was told against both."""
+    assert [] == list(world.store.open_rows("sim"))
+    ends = {}
+    for change in world.store.changes("sim", 0, 10**6):
+        assert ends.get((change.what, change.client_id)) not in WORDS[change.what].final
+        ends[change.what, change.client_id] = change.state
+        assert change.state in ("reserved", "sent", "unknown", WORDS[change.what].under_way, *WORDS[change.what].final)
+    reached = ("filled", "canceled", "done")
+    orders = {client_id for (what, client_id), state in ends.items() if what == "order" and state in reached}
+    transfers = {client_id for (what, client_id), state in ends.items() if what == "transfer" and state in reached}
+    assert orders == set(world.truth.orders)
+    assert transfers == {client_id for client_id in world.truth.transfers if not client_id.startswith("seed")}
+    reports = [message for _, message in world.told if isinstance(message, OrderReport)]
+    assert {key: state for (what, key), state in ends.items() if what == "order"} == {
+        report.client_order_id: report.state for report in reports
+    }
+    check_told(world)
+
+
+def check_told(world: World) -> None:
+    """Fills and cash flows were told whole, and the newest position is the truth."""
+    fills = {fill.id: fill.contracts for _, fill in world.told if isinstance(fill, Fill)}
+    assert fills == {fill.id: fill.contracts for fill in world.truth.events if isinstance(fill, Filled)}
+    cash = {flow.id: flow.amount_sats for _, flow in world.told if isinstance(flow, CashFlow)}
+    assert world.truth.account.pots["trading"] + world.truth.account.pots["funding"] == sum(
+        amount for flow_id, amount in cash.items() if flow_id not in pocket_moves(world)
+    )
+    newest = [message for _, message in world.told if isinstance(message, VenuePosition)][-1]
+    assert (sum(fills.values()), world.truth.account.sequence) == (newest.contracts, newest.sequence)
+
+
+def pocket_moves(world: World) -> set[str]:
+    """The ids of the cash flows between our own pockets."""
+    return {flow.id for _, flow in world.told if isinstance(flow, CashFlow) and flow.kind == "pocket_transfer"}
+
+
+def flow_of(build: Callable[[Cursor], VenueGateway], out: list[Told], stopping: Callable[[], bool]) -> Dataflow:
+    """A flow that collects what a gateway tells."""
+    flow = Dataflow("gateway")
+    told = op_input("gateway", flow, GatewaySource({"sim": build}, stopping, poll_ms=1))
+    op_output("out", told, TestingSink(out))
+    return flow
+
+
+def test_a_flow_takes_what_the_gateway_tells() -> None:
+    """The source runs the gateway in its thread, hands everything on, and ends when it is told to stop."""
+    world = calm(fill_steps_max=1)
+    world.reserve(1, -10)
+    out: list[Told] = []
+
+    def build(cursor: Cursor) -> VenueGateway:
+        gateway = world.started(cursor)
+        whole_round = gateway.round
+
+        def ticking() -> object:
+            world.now_ms += 50
+            return whole_round()
+
+        gateway.round = ticking  # type: ignore[assignment, method-assign]
+        return gateway
+
+    run_main(flow_of(build, out, lambda: any(isinstance(m, OrderReport) and m.state == "filled" for _, m in out)))
+    assert "o1" in world.truth.orders
+    assert {"venue.orders", "venue.fills", "venue.positions"} <= {topic for topic, _ in out}
+
+
+def test_what_breaks_in_the_thread_is_raised_in_the_flow() -> None:
+    """A gateway that has lost its exchange's history ends the flow with its own words."""
+    world = calm()
+    with pytest.raises(BytewaxRuntimeError) as caught:
+        run_main(flow_of(lambda _: world.started(Cursor(10_000, 0)), [], lambda: False))
+    assert isinstance(caught.value.__cause__, InvariantError)
+
+
+def test_a_thread_that_is_far_ahead_waits() -> None:
+    """Rounds that nobody takes do not pile up without end, and closing ends the thread."""
+    world = calm()
+    thread = GatewayThread(world.gateway, poll_ms=0)
+    thread.start()
+    while not thread._rounds.full():
+        thread.join(0.01)
+    requests = world.road.requests
+    thread.join(0.05)
+    thread.close()
+    assert (requests, False) == (world.road.requests, thread.is_alive())
