@@ -26,7 +26,6 @@ from connectors.prices import read_bars
 from domain.errors import ConfigError
 
 SETTLE_TIMEOUT_SECONDS = 20.0
-FIRST_COLLATERAL_TIMEOUT_SECONDS = 15.0
 LOOK_SECONDS = 0.5
 
 log = structlog.get_logger()
@@ -87,7 +86,6 @@ def _market(plan: DemoPlan) -> Market:
 
 
 def _trade(plan: DemoPlan, session: Session, group: Group, stopping: _Interrupted) -> None:
-    _wait(group, lambda: _has_collateral(session) or stopping.asked, FIRST_COLLATERAL_TIMEOUT_SECONDS)
     with ExitStack() as stack:
         show = stack.enter_context(live_view(plan.quiet))
         stack.enter_context(CrowdThread(session.places.kafka, plan.seed, plan.trades_per_second))
@@ -96,10 +94,6 @@ def _trade(plan: DemoPlan, session: Session, group: Group, stopping: _Interrupte
             group.watch()
             show(session)
             time.sleep(min(LOOK_SECONDS, max(0.0, deadline - time.monotonic())))
-
-
-def _has_collateral(session: Session) -> bool:
-    return bool(read_status(session.places)["funding_sats"])
 
 
 def _settle(session: Session, group: Group) -> None:

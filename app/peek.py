@@ -68,7 +68,7 @@ class Peek:
         open_keys = {key for key in keys if start[key] < self._range(key)[1]}
         self._consumer.assign([TopicPartition(*key, start[key]) for key in sorted(open_keys)])
         while open_keys:
-            for message in self._consumer.consume(2000, 1.0):
+            for message in self._consumer.consume(2000, 0.02):
                 key, error = (str(message.topic()), int(message.partition() or 0)), message.error()
                 if error is None:
                     value, name = message.value() or b"", message.key()

@@ -18,11 +18,13 @@ from domain.errors import ConfigError
 
 @dataclass(frozen=True)
 class Market:
-    """What moves the simulated exchange's price: a file of bars, or a seeded walk; `bars_per_second` is how fast."""
+    """What moves the simulated exchange's price: a file of bars, or a seeded walk; `bars_per_second` is how fast, and
+    `chain_delay_ms` how long a deposit or withdrawal takes."""
 
     prices: Path | None = None
     bars_per_second: float = 1.0
     seed: int = 1
+    chain_delay_ms: int = 500
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,8 @@ def simulated_exchange(settings: Settings, places: Places, market: Market) -> It
     command += ["--data", str(settings.data.folder / "exchange.sqlite3"), "--seed", str(market.seed)]
     command += ["--kafka", places.kafka.bootstrap, "--bars-per-second", str(market.bars_per_second)]
     command += ["--prices", str(market.prices)] if market.prices else []
+    terms = {"deposit_delay_ms": market.chain_delay_ms, "withdrawal_delay_ms": market.chain_delay_ms}
+    command += ["--terms", json.dumps(terms)]
     log = settings.data.folder / "exchange.log"
     with log.open("ab") as said:
         process = subprocess.Popen(  # noqa: S603 - our own command

@@ -131,7 +131,8 @@ class VenueGateway:
         return True
 
     def close(self) -> None:
-        """Give the outbox back."""
+        """Give both connections back."""
+        self._exchange.close()
         self._outbox.close()
 
     # ---- open orders and transfers

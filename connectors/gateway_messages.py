@@ -15,19 +15,23 @@ def says(state: OrderState | TransferState) -> Says:
 
 
 def fill_message(venue: str, fill: Filled) -> Fill:
+    """A fill, on the topic of fills."""
     return Fill(venue=venue, as_of=fill.as_of_ms, **fill.model_dump(exclude={"event", "as_of_ms"}))
 
 
 def cash_message(venue: str, cash: CashMoved) -> CashFlow:
+    """A line of the account's own history of money."""
     return CashFlow(venue=venue, as_of=cash.as_of_ms, **cash.model_dump(exclude={"event", "as_of_ms"}))
 
 
 def position_message(venue: str, position: Position) -> VenuePosition:
+    """The net position, as of the exchange's answer."""
     own = position.model_dump(include={"instrument", "exposure_cents", "contracts", "sequence"})
     return VenuePosition(venue=venue, as_of=position.as_of_ms, **own)
 
 
 def balance_message(venue: str, balances: Balances) -> VenueBalance:
+    """Both pockets, as of the exchange's answer."""
     return VenueBalance(venue=venue, as_of=balances.as_of_ms, **balances.model_dump(exclude={"as_of_ms"}))
 
 

@@ -38,8 +38,11 @@ def _ordered(value: Any) -> Any:
     """The same JSON value with the keys of its objects sorted."""
     kind = type(value)
     if kind is dict:
-        keys = _sorted(tuple(value))
-        return {key: item if type(item := value[key]) in _PLAIN else _ordered(item) for key in keys}
+        keys = tuple(value)
+        ordered = _sorted(keys)
+        if ordered == keys and _PLAIN.issuperset(map(type, value.values())):
+            return value
+        return {key: item if type(item := value[key]) in _PLAIN else _ordered(item) for key in ordered}
     if kind is list or kind is tuple:
         return [_ordered(item) for item in value]
     if kind in _PLAIN or (kind is float and isfinite(value)):

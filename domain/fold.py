@@ -135,7 +135,7 @@ def _apply(books: Books, folded: Folded, id_: str, entries: Sequence[Entry]) -> 
     for leg, (account, currency, layer, side, amount) in enumerate(entries, 1):
         key = (account, currency)
         row = rows.get(key) or _copied(books, rows, key)
-        if row is None or not amount or type(amount) is not int:
+        if row is None or not amount or type(amount) is not int or not 0 < layer < 4 or side * side != 1:
             return False, judged
         debit = 2 * layer - 1
         slot = debit if side > 0 else debit + 1

@@ -29,10 +29,10 @@ from domain.money import (
 
 @dataclass(frozen=True, slots=True)
 class _Backing:
-    """What has to be backed, in satoshis at the present price: by the liability, by the position, and by the larger
-    one.
+    """What has to be backed, in satoshis at the present price: by the liability, by the position, by the larger one.
 
-    `dust_sats` is the least that is worth moving, `buffer_sats` what should lie in the funding account.
+    `dust_sats` is the least that is worth moving, `buffer_sats` what should lie in the funding account: nothing, when
+    there is nothing to back.
     """
 
     liability_sats: Decimal
@@ -81,7 +81,9 @@ def _backing(facts: VenueFacts, policy: GuardedPolicy) -> _Backing:
     exposed = abs(facts.exposure_cents) * sats_per_cent
     # A tenth of the smallest transfer is what the reference system, too, takes for nothing.
     dust = max(1, floor(funding.minimum_transfer_amount_cents * sats_per_cent / 10))
-    return _Backing(owed, exposed, max(owed, exposed), dust, round_sats(funding.minimum_funding_balance_btc))
+    larger = max(owed, exposed)
+    buffer = round_sats(funding.minimum_funding_balance_btc) if larger else 0
+    return _Backing(owed, exposed, larger, dust, buffer)
 
 
 def _fill(facts: VenueFacts, backing: _Backing, policy: GuardedPolicy) -> FundingAction | None:
@@ -93,7 +95,7 @@ def _fill(facts: VenueFacts, backing: _Backing, policy: GuardedPolicy) -> Fundin
     rule = "near_liquidation" if near_liquidation else "liability_outgrows_collateral"
     needed = round_half_even(backing.larger_sats / policy.funding.high_safebound_ratio_leverage)
     missing = needed - facts.collateral_sats
-    if missing <= 0:
+    if missing < (1 if backing.larger_sats else backing.dust_sats):
         return None
     why = f"the trading account lacks {missing} sats for the safe leverage"
     if facts.funding_sats >= min(missing, backing.dust_sats):

@@ -19,7 +19,7 @@ good. What it pairs then depends on the order of arrival; it is there to compare
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from domain.legs import Leg, pairing_key, same_but_status
 from domain.pairing_effects import (
@@ -37,16 +37,11 @@ from domain.pairing_effects import (
 from domain.pairing_page import Page
 from domain.pairing_worths import IdPair
 from domain.streams import Record
+from domain.waiting_legs import Waiting, WaitingLegs
 
 Rule = Literal["closest", "first"]
 
 _FAILED_LATE = "the leg is reported as failed after it was reported as successful; the success stands"
-
-
-class _Waiting(NamedTuple):
-    key: str
-    since_ms: int
-    state: WaitState
 
 
 @dataclass(slots=True)
@@ -65,17 +60,11 @@ class PairingBook:
     version = 1
 
     def __init__(self, rule: Rule = "closest", age_max_ms: int = 600_000) -> None:
-        self.waiting_worth_cents = 0
-        """What all waiting legs are worth together."""
         self._rule = rule
-        self._age_max_ms = age_max_ms
         self._pages: dict[str, Page] = {}
         self._key_of: dict[str, str] = {}
-        # Time only moves on, so legs wait in the order in which they grow too old, and pages settle in the order in
-        # which they may be forgotten: ordered dicts are the queues, and a leg that pairs leaves no trace as it would
-        # in a heap.
-        self._fresh: OrderedDict[str, _Waiting] = OrderedDict()
-        self._old: OrderedDict[str, _Waiting] = OrderedDict()
+        self._waiting = WaitingLegs(age_max_ms)
+        # Pages in which nothing waits, in the order in which they were last touched.
         self._settled: OrderedDict[str, int] = OrderedDict()
 
     def apply(self, at_ms: int, records: Sequence[Record]) -> list[Effect]:
@@ -88,15 +77,12 @@ class PairingBook:
 
     def wake_at_ms(self) -> int | None:
         """When the next leg will have waited too long."""
-        waiting = next(iter(self._fresh.values()), None)
-        return None if waiting is None else waiting.since_ms + self._age_max_ms
+        return self._waiting.wake_at_ms()
 
     def wake(self, at_ms: int) -> list[Effect]:
         """Tell of every leg that has waited too long; each is told of once."""
         effects: list[Effect] = []
-        while (due_ms := self.wake_at_ms()) is not None and due_ms <= at_ms:
-            leg_id, (key, since_ms, _) = self._fresh.popitem(last=False)
-            self._old[leg_id] = _Waiting(key, since_ms, "too_old")
+        for leg_id, (key, since_ms, _, _) in self._waiting.grow_old(at_ms):
             leg = self._pages[key].legs[leg_id]
             effects.append(LegWaits(leg, "too_old", since_ms, at_ms))
             effects.append(LegTooOld(leg, key, since_ms, at_ms))
@@ -119,20 +105,22 @@ class PairingBook:
     @property
     def waiting_count(self) -> int:
         """How many legs have no partner yet."""
-        return len(self._fresh) + len(self._old)
+        return len(self._waiting)
+
+    @property
+    def waiting_worth_cents(self) -> int:
+        """What they are worth together."""
+        return self._waiting.worth_cents
 
     @property
     def oldest_waiting_since_ms(self) -> int | None:
-        """Since when the leg that has waited longest waits."""
-        for waiting in (self._old, self._fresh):
-            if waiting:
-                return next(iter(waiting.values())).since_ms
-        return None
+        """Since when the leg that has waited longest waits, in stream time."""
+        return self._waiting.oldest_since_ms
 
     def snapshot(self) -> tuple[Any, ...]:
         """The whole state as tuples, sharing nothing that changes; a page that did not change costs nothing."""
         pages = tuple((key, *page.freeze()) for key, page in self._pages.items())
-        waiting = tuple((leg_id, *at) for legs in (self._old, self._fresh) for leg_id, at in legs.items())
+        waiting = tuple((leg_id, *fields) for leg_id, fields in self._waiting)
         return (self.version, pages, waiting, tuple(self._settled.items()))
 
     @classmethod
@@ -147,7 +135,7 @@ class PairingBook:
             book._pages[key] = page = Page.thaw(frozen)
             book._key_of.update((leg_id, key) for leg_id in page.legs)
         for leg_id, *fields in waiting:
-            book._wait(leg_id, _Waiting(*fields))
+            book._wait(leg_id, Waiting(*fields))
         book._settled.update(settled)
         return book
 
@@ -226,30 +214,24 @@ class PairingBook:
         key = self._key_of[leg_id]
         page = self._pages[key]
         leg, state = page.legs[leg_id], _state(page, leg_id)
-        before = self._fresh.get(leg_id) or self._old.get(leg_id)
+        before = self._waiting.get(leg_id)
+        since_ms = before.since_ms if before else at_ms
         if state in ("paired", "dropped"):
             if before is None:
                 return ()
-            self._cease(leg_id)
-        elif before is None or before.state not in (state, "too_old"):
-            self._wait(leg_id, _Waiting(key, before.since_ms if before else at_ms, state))
-        else:
+            self._waiting.remove(leg_id)
+            self._pages[before.key].waiting_count -= 1
+        elif before is None:
+            self._wait(leg_id, Waiting(key, at_ms, state, leg.cents))
+        elif before.state in (state, "too_old"):
             return ()
-        return (LegWaits(leg, state, before.since_ms if before else at_ms, at_ms),)
+        else:
+            self._waiting.rename(leg_id, state)
+        return (LegWaits(leg, state, since_ms, at_ms),)
 
-    def _wait(self, leg_id: str, waiting: _Waiting) -> None:
-        queue = self._old if waiting.state == "too_old" else self._fresh
-        if leg_id not in queue:
-            page = self._pages[waiting.key]
-            page.waiting_count += 1
-            self.waiting_worth_cents += page.legs[leg_id].cents
-        queue[leg_id] = waiting
-
-    def _cease(self, leg_id: str) -> None:
-        waiting = self._fresh.pop(leg_id, None) or self._old.pop(leg_id)
-        page = self._pages[waiting.key]
-        page.waiting_count -= 1
-        self.waiting_worth_cents -= page.legs[leg_id].cents
+    def _wait(self, leg_id: str, waiting: Waiting) -> None:
+        self._waiting.add(leg_id, waiting)
+        self._pages[waiting.key].waiting_count += 1
 
 
 def _state(page: Page, leg_id: str) -> WaitState:

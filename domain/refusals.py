@@ -18,7 +18,7 @@ import re
 from collections.abc import Mapping
 
 from domain.books import Books, Key, Known, Row, available, reachable
-from domain.journal import Outcome, Transaction, Verdict
+from domain.journal import CREDIT, DEBIT, Entry, Layer, Outcome, Transaction, Verdict
 
 ENTRIES_MIN, ENTRIES_MAX = 2, 64
 TOTAL_MAX = 10**38
@@ -92,7 +92,7 @@ def closed_to(books: Books, key: Key) -> str | None:
 def unsound(books: Books, transaction: Transaction) -> Verdict:
     """Name what is wrong with the entries of a transaction that could not be booked."""
     for entry in transaction.entries:
-        reason = _amount(entry.amount) or closed_to(books, entry[:2])
+        reason = _entry(entry) or closed_to(books, entry[:2])
         if reason is not None:
             return _rejected(transaction, reason, entry[:2])
     currency = _unbalanced(transaction)
@@ -101,12 +101,16 @@ def unsound(books: Books, transaction: Transaction) -> Verdict:
     return _rejected(transaction, "too_large")
 
 
-def _amount(amount: int) -> str | None:
-    if type(amount) is not int:
+def _entry(entry: Entry) -> str | None:
+    if type(entry.amount) is not int:
         return "not_whole"
-    if amount == 0:
+    if entry.amount == 0:
         return "zero_amount"
-    return None if fits(amount) else "too_large"
+    if entry.side not in (DEBIT, CREDIT):
+        return "bad_side"
+    if entry.layer not in iter(Layer):
+        return "bad_layer"
+    return None if fits(entry.amount) else "too_large"
 
 
 def fits(*numbers: int) -> bool:

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -16,11 +16,11 @@ from starlette.routing import Route
 
 from connectors.exchange.in_process import InProcessExchange
 from connectors.exchange.port import NotFound, Refused, Unknown
-from domain.exchange_facts import ACCOUNT_EVENTS, BAD_PARAMETER, OrderAction, TransferKind
+from domain.exchange_facts import BAD_PARAMETER, AccountEvent, OrderAction, TransferKind
 from domain.exchange_faults import delay_ms_of
 
 EVENTS_LIMIT_MAX = 1_000
-_Handler = Callable[[Request], Awaitable[Response]]
+_Handler = Callable[[InProcessExchange, Request], Awaitable[BaseModel]]
 
 
 class _Body(BaseModel):
@@ -45,79 +45,89 @@ class TransferBody(_Body):
     amount_sats: int
 
 
+class AccountEvents(RootModel[list[AccountEvent]]):
+    """A page of the account's history."""
+
+
+async def _place(road: InProcessExchange, request: Request) -> BaseModel:
+    body = OrderBody.model_validate_json(await request.body())
+    return road.carry_out(
+        lambda now_ms: road.truth.place(body.client_order_id, body.action, body.contracts, body.expires_at_ms, now_ms)
+    )
+
+
+async def _transfer(road: InProcessExchange, request: Request) -> BaseModel:
+    body = TransferBody.model_validate_json(await request.body())
+    return road.carry_out(
+        lambda now_ms: road.truth.transfer(
+            body.client_transfer_id, body.kind, body.amount_sats, body.expires_at_ms, now_ms
+        )
+    )
+
+
+async def _order(road: InProcessExchange, request: Request) -> BaseModel:
+    return road.order(request.query_params["client_id"])
+
+
+async def _transfer_state(road: InProcessExchange, request: Request) -> BaseModel:
+    return road.transfer_state(request.query_params["client_id"])
+
+
+async def _position(road: InProcessExchange, _: Request) -> BaseModel:
+    return road.position()
+
+
+async def _balances(road: InProcessExchange, _: Request) -> BaseModel:
+    return road.balances()
+
+
+async def _events(road: InProcessExchange, request: Request) -> BaseModel:
+    after = int(request.query_params.get("after", "0"))
+    limit = int(request.query_params.get("limit", "100"))
+    return AccountEvents(list(road.events(max(0, after), min(max(1, limit), EVENTS_LIMIT_MAX))))
+
+
+_ROUTES: tuple[tuple[str, _Handler, str], ...] = (
+    ("/orders", _place, "POST"),
+    ("/orders/lookup", _order, "GET"),
+    ("/transfers", _transfer, "POST"),
+    ("/transfers/lookup", _transfer_state, "GET"),
+    ("/position", _position, "GET"),
+    ("/balances", _balances, "GET"),
+    ("/events", _events, "GET"),
+)
+
+
 def application(road: InProcessExchange) -> Starlette:
     """The application over one exchange; its only state is the exchange's."""
-    truth = road.truth
-
-    async def place(request: Request) -> Response:
-        body = OrderBody.model_validate_json(await request.body())
-        answer = road.carry_out(
-            lambda now_ms: truth.place(body.client_order_id, body.action, body.contracts, body.expires_at_ms, now_ms)
-        )
-        return _json(answer)
-
-    async def transfer(request: Request) -> Response:
-        body = TransferBody.model_validate_json(await request.body())
-        answer = road.carry_out(
-            lambda now_ms: truth.transfer(
-                body.client_transfer_id, body.kind, body.amount_sats, body.expires_at_ms, now_ms
-            )
-        )
-        return _json(answer)
-
-    async def order(request: Request) -> Response:
-        return _json(road.order(request.query_params["client_id"]))
-
-    async def transfer_state(request: Request) -> Response:
-        return _json(road.transfer_state(request.query_params["client_id"]))
-
-    async def position(_: Request) -> Response:
-        return _json(road.position())
-
-    async def balances(_: Request) -> Response:
-        return _json(road.balances())
-
-    async def events(request: Request) -> Response:
-        after = int(request.query_params.get("after", "0"))
-        limit = int(request.query_params.get("limit", "100"))
-        page = road.events(max(0, after), min(max(1, limit), EVENTS_LIMIT_MAX))
-        return Response(ACCOUNT_EVENTS.dump_json(list(page)), media_type="application/json")
 
     async def health(_: Request) -> Response:
-        return JSONResponse({"sequence": truth.account.sequence})
+        return JSONResponse({"sequence": road.truth.account.sequence})
 
-    handlers: list[tuple[str, _Handler, str]] = [
-        ("/orders", place, "POST"),
-        ("/orders/lookup", order, "GET"),
-        ("/transfers", transfer, "POST"),
-        ("/transfers/lookup", transfer_state, "GET"),
-        ("/position", position, "GET"),
-        ("/balances", balances, "GET"),
-        ("/events", events, "GET"),
-    ]
-    routes = [Route(path, _answered(handler, road), methods=[method]) for path, handler, method in handlers]
+    routes = [Route(path, _answered(handler, road), methods=[method]) for path, handler, method in _ROUTES]
     return Starlette(routes=[*routes, Route("/health", health)])
 
 
-def _answered(handler: _Handler, road: InProcessExchange) -> _Handler:
+def _answered(handler: _Handler, road: InProcessExchange) -> Callable[[Request], Awaitable[Response]]:
     """The handler with what it raises turned into statuses, and its answer held back when that fault is drawn."""
 
     async def answered(request: Request) -> Response:
         try:
-            response = await handler(request)
+            answer = await handler(road, request)
+            response = Response(answer.model_dump_json(), media_type="application/json")
         except Unknown as error:
-            response = JSONResponse({"code": "503", "text": str(error)}, 503)
+            response = _failed(503, "503", str(error))
         except Refused as error:
-            response = JSONResponse({"code": error.code, "text": error.text}, 400)
+            response = _failed(400, error.code, error.text)
         except NotFound:
-            response = JSONResponse({"code": "404", "text": "not found"}, 404)
+            response = _failed(404, "404", "not found")
         except (ValidationError, KeyError, ValueError) as error:
-            response = JSONResponse({"code": BAD_PARAMETER, "text": str(error)[:500]}, 400)
+            response = _failed(400, BAD_PARAMETER, str(error)[:500])
         await asyncio.sleep(delay_ms_of(road.faults, road.truth.seed, road.requests) / 1000)
         return response
 
     return answered
 
 
-def _json(answer: BaseModel) -> Response:
-    return Response(answer.model_dump_json(), media_type="application/json")
+def _failed(status: int, code: str, text: str) -> Response:
+    return JSONResponse({"code": code, "text": text}, status)

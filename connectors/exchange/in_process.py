@@ -71,6 +71,9 @@ class InProcessExchange:
         """Events of the account. Raises `Unknown`."""
         return self.carry_out(lambda now_ms: self.truth.events_after(after_sequence, limit, now_ms))
 
+    def close(self) -> None:
+        """Nothing to give back."""
+
     def carry_out(self, request: Callable[[int], _T | Refusal | None]) -> _T:
         """Put one request through the faults of the road; it is given the time. Raises all that the port may raise."""
         now_ms = self._clock()

@@ -1,4 +1,4 @@
-"""The port to an exchange: seven methods, integers in minor units, and three ways to fail.
+"""The port to an exchange: seven questions and a close, integers in minor units, and three ways to fail.
 
 Everything that depends on the exchange stays behind it. A request carries our own id, so that its fate can be asked for
 when the answer is lost; that is the difference that matters between the three exceptions.
@@ -61,4 +61,8 @@ class Exchange(Protocol):
 
     def events(self, after_sequence: int, limit: int) -> Sequence[AccountEvent]:
         """At most `limit` events of the account with a larger sequence, oldest first."""
+        ...
+
+    def close(self) -> None:
+        """Give the connection back."""
         ...

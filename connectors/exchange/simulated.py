@@ -80,7 +80,7 @@ class TickPublisher:
     """Puts ticks on their topic. A tick that cannot be delivered is dropped: the next one says more."""
 
     def __init__(self, bootstrap: str) -> None:
-        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 2, "message.timeout.ms": 10_000})
+        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 10, "message.timeout.ms": 10_000})
 
     def __call__(self, tick: Tick) -> None:
         with suppress(BufferError):
@@ -131,11 +131,7 @@ async def serve(options: argparse.Namespace, listener: socket.socket) -> None:
     market = Market(truth, kept, ticks, publish)
     path = price_path(options, ticks, truth.account.price_usd)
     market.tick(next(path))
-    road = InProcessExchange(truth, now_ms, options.faults, market.keep)
-    server = _Server(uvicorn.Config(application(road), log_level="warning", timeout_keep_alive=60, lifespan="off"))
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, setattr, server, "should_exit", True)
+    server = _server(InProcessExchange(truth, now_ms, options.faults, market.keep))
     playing = asyncio.create_task(market.play(path, options.bars_per_second * TICKS_PER_BAR))
     playing.add_done_callback(lambda _: setattr(server, "should_exit", True))
     announcing = asyncio.create_task(_announce(server, listener))
@@ -146,6 +142,15 @@ async def serve(options: argparse.Namespace, listener: socket.socket) -> None:
     kept.close()
     if publish:
         publish.close()
+
+
+def _server(road: InProcessExchange) -> _Server:
+    """The HTTP server, which ends on SIGTERM and SIGINT."""
+    server = _Server(uvicorn.Config(application(road), log_level="warning", timeout_keep_alive=60, lifespan="off"))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, setattr, server, "should_exit", True)
+    return server
 
 
 def _loaded(kept: TruthFile, options: argparse.Namespace) -> tuple[SimulatedExchange, int]:
@@ -196,7 +201,8 @@ def main() -> int:
     """Bind, serve, and say in one sentence what an operator has to do when that is not possible."""
     try:
         options = parse()
-        with socket.socket() as listener:
+        # The protocol is named because asyncio turns off Nagle's algorithm (40 ms an answer) only where it is.
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((HOST, options.port))
             asyncio.run(serve(options, listener))

@@ -316,10 +316,10 @@ BEGIN
     IF FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'LG005', MESSAGE = 'transaction ' || bad.tx_id || ' is in a closed period';
     END IF;
-    SELECT n.tx_id INTO bad FROM new_rows n
+    SELECT n.batch_id INTO bad FROM (SELECT DISTINCT r.batch_id FROM new_rows r) n
     WHERE NOT EXISTS (SELECT FROM ledger.batch b WHERE b.batch_id = n.batch_id) LIMIT 1;
     IF FOUND THEN
-        RAISE EXCEPTION USING ERRCODE = 'LG002', MESSAGE = 'transaction ' || bad.tx_id || ' has no batch';
+        RAISE EXCEPTION USING ERRCODE = 'LG002', MESSAGE = 'there is no batch ' || bad.batch_id;
     END IF;
     SELECT r.tx_id INTO bad FROM new_rows n JOIN ledger.reject r USING (tx_id) LIMIT 1;
     IF FOUND THEN
@@ -360,41 +360,39 @@ SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS
 DECLARE
     bad RECORD;
     the_batch BIGINT;
+    first_date DATE;
+    last_date DATE;
 BEGIN
-    SELECT n.tx_id, n.currency INTO bad FROM new_rows n
-    GROUP BY n.tx_id, n.currency, n.layer HAVING sum(n.side * n.amount) <> 0 LIMIT 1;
-    IF FOUND THEN
-        RAISE EXCEPTION USING ERRCODE = 'LG001',
-            MESSAGE = 'transaction ' || bad.tx_id || ' is unbalanced in ' || bad.currency;
-    END IF;
-
-    SELECT c.tx_id INTO bad
-    FROM (SELECT n.tx_id, count(*) AS legs, max(n.leg) AS last_leg FROM new_rows n GROUP BY n.tx_id) c
-    LEFT JOIN ledger.tx t ON t.tx_id = c.tx_id
-    WHERE t.n_entries IS DISTINCT FROM c.legs OR c.last_leg <> c.legs LIMIT 1;
-    IF FOUND THEN
+    SELECT k.tx_id, k.is_balanced INTO bad
+    FROM (
+        SELECT c.tx_id, sum(c.legs) AS legs, max(c.last_leg) AS last_leg, bool_and(c.net = 0) AS is_balanced
+        FROM (
+            SELECT n.tx_id, count(*) AS legs, max(n.leg) AS last_leg, sum(n.side * n.amount) AS net
+            FROM new_rows n GROUP BY n.tx_id, n.currency, n.layer
+        ) c
+        GROUP BY c.tx_id
+    ) k
+    LEFT JOIN ledger.tx t ON t.tx_id = k.tx_id
+    WHERE NOT k.is_balanced OR t.n_entries IS DISTINCT FROM k.legs OR k.last_leg <> k.legs LIMIT 1;
+    IF FOUND AND NOT bad.is_balanced THEN
+        RAISE EXCEPTION USING ERRCODE = 'LG001', MESSAGE = 'transaction ' || bad.tx_id || ' is unbalanced';
+    ELSIF FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'LG002',
             MESSAGE = 'transaction ' || bad.tx_id || ' has no header, or not the number of entries that it says';
     END IF;
 
-    SELECT k.account_id INTO bad FROM (SELECT DISTINCT n.account_id FROM new_rows n) k
-    LEFT JOIN ledger.account a ON a.account_id = k.account_id
-    WHERE a.status IS DISTINCT FROM 'open' LIMIT 1;
-    IF FOUND THEN
-        RAISE EXCEPTION USING ERRCODE = 'LG003', MESSAGE = 'account ' || bad.account_id || ' is unknown or not open';
-    END IF;
-
-    -- Versions go on without a gap from those before, and the balances are what the last entries say.
-    SELECT k.account_id, k.currency INTO bad
+    -- Accounts are open, versions go on without a gap, and the balances are what the last entries say.
+    SELECT k.account_id, k.currency, a.status INTO bad
     FROM (
-        SELECT n.account_id, n.currency, min(n.version) AS first, max(n.version) AS last, count(*) AS entries,
-            sum(n.side * n.amount) AS moved
+        SELECT n.account_id, n.currency, min(n.version) AS first, max(n.version) AS last, count(*) AS entries
         FROM new_rows n GROUP BY n.account_id, n.currency
     ) k
+    LEFT JOIN ledger.account a ON a.account_id = k.account_id
     LEFT JOIN ledger.balance b ON b.account_id = k.account_id AND b.currency = k.currency
     LEFT JOIN ledger.entry e ON e.account_id = k.account_id AND e.currency = k.currency AND e.version = k.last
     LEFT JOIN ledger.entry f ON f.account_id = k.account_id AND f.currency = k.currency AND f.version = k.first - 1
-    WHERE b.version IS DISTINCT FROM k.last OR k.last - k.first + 1 <> k.entries
+    WHERE a.status IS DISTINCT FROM 'open'
+        OR b.version IS DISTINCT FROM k.last OR k.last - k.first + 1 <> k.entries
         OR (k.first > 1) <> (f.version IS NOT NULL)
         OR e.balance_after IS DISTINCT FROM CASE e.layer
             WHEN 1 THEN b.settled_debit - b.settled_credit
@@ -402,23 +400,32 @@ BEGIN
             ELSE b.encumbered_debit - b.encumbered_credit
         END
     LIMIT 1;
-    IF FOUND THEN
+    IF FOUND AND bad.status IS DISTINCT FROM 'open' THEN
+        RAISE EXCEPTION USING ERRCODE = 'LG003', MESSAGE = 'account ' || bad.account_id || ' is unknown or not open';
+    ELSIF FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'LG004',
             MESSAGE = 'entries of account ' || bad.account_id || ' in ' || bad.currency || ' do not fit its balance';
     END IF;
 
     SELECT t.batch_id INTO the_batch FROM (SELECT n.tx_id FROM new_rows n LIMIT 1) k JOIN ledger.tx t USING (tx_id);
     IF the_batch IS NULL THEN
-        RETURN NULL;
+        RETURN NULL; -- an empty statement
     END IF;
-
-    INSERT INTO ledger.effective_delta
-    SELECT n.account_id, n.currency, n.layer, (t.effective_at AT TIME ZONE 'UTC')::DATE, t.batch_id,
-        sum(n.side * n.amount)
-    FROM new_rows n JOIN ledger.tx t USING (tx_id)
-    GROUP BY 1, 2, 3, 4, 5;
-
     INSERT INTO ledger.batch_seal SELECT the_batch, count(*) FROM new_rows;
+
+    SELECT min((t.effective_at AT TIME ZONE 'UTC')::DATE), max((t.effective_at AT TIME ZONE 'UTC')::DATE)
+    INTO first_date, last_date FROM ledger.tx t WHERE t.batch_id = the_batch;
+    IF first_date = last_date THEN
+        INSERT INTO ledger.effective_delta
+        SELECT n.account_id, n.currency, n.layer, first_date, the_batch, sum(n.side * n.amount)
+        FROM new_rows n GROUP BY 1, 2, 3;
+    ELSE
+        INSERT INTO ledger.effective_delta
+        SELECT n.account_id, n.currency, n.layer, (t.effective_at AT TIME ZONE 'UTC')::DATE, the_batch,
+            sum(n.side * n.amount)
+        FROM new_rows n JOIN ledger.tx t USING (tx_id)
+        GROUP BY 1, 2, 3, 4;
+    END IF;
     RETURN NULL;
 END $$;
 

@@ -72,8 +72,8 @@ class World:
         self.road = InProcessExchange(self.truth, lambda: self.now_ms)
         self.store = MemoryReservations(lambda: self.now_ms)
         self.fuse = Fuse()
-        self.road.carry_out = self.fuse.around(self.road.carry_out)  # type: ignore[method-assign, assignment]
-        self.store.record = self.fuse.around(self.store.record)  # type: ignore[method-assign, assignment]
+        self.road.carry_out = self.fuse.around(self.road.carry_out)
+        self.store.record = self.fuse.around(self.store.record)
         self.told: list[Told] = []
         self.cursor = START
         self.gateway = self.started()
@@ -126,7 +126,7 @@ class World:
 
 def calm(**terms: int) -> World:
     """A world without faults."""
-    return World(Terms(**terms), CALM)  # type: ignore[arg-type]
+    return World(Terms(**terms), CALM)
 
 
 def states(world: World, model: type[OrderReport] | type[TransferReport]) -> list[str]:
@@ -139,11 +139,11 @@ def test_an_order_goes_through_its_life() -> None:
     world = calm(fill_steps_max=1)
     assert world.reserve(1, -10)
     world.go_round(6)
-    assert ["reserved", "sent", "open", "filled"] == states(world, OrderReport)
+    assert states(world, OrderReport) == ["reserved", "sent", "open", "filled"]
     fill = next(n for n, (_, m) in enumerate(world.told) if isinstance(m, Fill))
     position = next(n for n, (_, m) in enumerate(world.told) if isinstance(m, VenuePosition) and m.contracts == -10)
     assert fill < position
-    assert (10, -100_000) == (world.store.row("order", "o1").filled, world.told[position][1].exposure_cents)  # type: ignore[union-attr, attr-defined]
+    assert (world.store.row("order", "o1").filled, world.told[position][1].exposure_cents) == (10, -100_000)
 
 
 def test_a_lost_answer_is_asked_about_and_never_doubled() -> None:
@@ -151,10 +151,10 @@ def test_a_lost_answer_is_asked_about_and_never_doubled() -> None:
     world = World(Terms(), Faults(lost_after_ppm=10**6))
     world.reserve(1, -10)
     world.go_round(2)
-    assert "unknown" == world.store.row("order", "o1").state  # type: ignore[union-attr]
+    assert world.store.row("order", "o1").state == "unknown"
     world.road.faults = CALM
     world.go_round(20)
-    assert ("filled", ["o1"]) == (world.store.row("order", "o1").state, list(world.truth.orders))  # type: ignore[union-attr]
+    assert (world.store.row("order", "o1").state, list(world.truth.orders)) == ("filled", ["o1"])
 
 
 def test_a_request_that_never_arrived_is_given_up_after_its_deadline() -> None:
@@ -164,9 +164,9 @@ def test_a_request_that_never_arrived_is_given_up_after_its_deadline() -> None:
     world.go_round(1)
     world.road.faults = CALM
     world.go_round(29)
-    assert "unknown" == world.store.row("order", "o1").state  # type: ignore[union-attr]
+    assert world.store.row("order", "o1").state == "unknown"
     world.go_round(20)
-    assert ("not_placed", []) == (world.store.row("order", "o1").state, list(world.truth.orders))  # type: ignore[union-attr]
+    assert (world.store.row("order", "o1").state, list(world.truth.orders)) == ("not_placed", [])
 
 
 @pytest.mark.parametrize(("late_ms", "expected"), [(900, "filled"), (1_100, "not_placed")])
@@ -177,7 +177,7 @@ def test_a_request_that_arrives_late(late_ms: int, expected: str) -> None:
     world.go_round(1)
     world.road.faults = CALM
     world.go_round(60)
-    assert expected == world.store.row("order", "o1").state  # type: ignore[union-attr]
+    assert expected == world.store.row("order", "o1").state
     assert (expected == "filled") == ("o1" in world.truth.orders)
 
 
@@ -188,7 +188,7 @@ def test_a_refusal_ends_the_order() -> None:
     world.go_round(2)
     row = world.store.row("order", "o1")
     assert row is not None
-    assert ("rejected", True) == (row.state, "51008" in (row.reason or ""))
+    assert (row.state, "51008" in (row.reason or "")) == ("rejected", True)
 
 
 @pytest.mark.parametrize("was_sent", [True, False])
@@ -201,7 +201,7 @@ def test_a_row_found_at_a_start_is_asked_about_first(was_sent: bool, visible_aft
         world.truth.place("o1", "sell", -10, 2**60, world.now_ms)
     world.gateway = world.started()
     world.go_round(20)
-    assert ("filled", ["o1"]) == (world.store.row("order", "o1").state, list(world.truth.orders))  # type: ignore[union-attr]
+    assert (world.store.row("order", "o1").state, list(world.truth.orders)) == ("filled", ["o1"])
 
 
 def test_silence_is_told_by_facts_growing_old() -> None:
@@ -213,14 +213,14 @@ def test_silence_is_told_by_facts_growing_old() -> None:
     world.road.faults = CALM
     world.go_round()
     assert world.gateway.unreachable_since_ms is None
-    assert 2 == len(world.messages(VenuePosition))
+    assert len(world.messages(VenuePosition)) == 2
 
 
 def test_facts_are_told_on_change_and_every_second() -> None:
     """In three quiet seconds the position is told three times."""
     world = calm()
     world.go_round(59)
-    assert 3 == len(world.messages(VenuePosition))
+    assert len(world.messages(VenuePosition)) == 3
 
 
 def test_an_exchange_that_lost_its_history_stops_us() -> None:
@@ -246,7 +246,8 @@ TERMS = st.builds(
     deposit_delay_ms=st.integers(0, 800),
 )
 ACTS = st.lists(
-    st.tuples(st.sampled_from(["order", "transfer", "wait", "restart", "stale", "crash"]), st.integers(1, 30)), max_size=25
+    st.tuples(st.sampled_from(["order", "transfer", "wait", "restart", "stale", "crash"]), st.integers(1, 30)),
+    max_size=25,
 )
 
 
@@ -255,7 +256,9 @@ ACTS = st.lists(
 def test_what_is_at_the_exchange_is_what_was_meant(
     terms: Terms, faults: Faults, acts: Sequence[tuple[str, int]], seed: int
 ) -> None:
-    """Under any faults and restarts, once they stop: each row has one end, and the exchange has exactly those that did."""
+    """Under any faults and restarts, once they stop: each row has one end, and the exchange has exactly those that
+    did.
+    """
     world = World(terms, faults, seed)
     older = START
     for number, (act, size) in enumerate(acts):
@@ -278,7 +281,7 @@ def test_what_is_at_the_exchange_is_what_was_meant(
 
 def check_nothing_is_lost_or_doubled(world: World) -> None:
     """Rows against the truth, and what was told against both."""
-    assert [] == list(world.store.open_rows("sim"))
+    assert list(world.store.open_rows("sim")) == []
     ends = {}
     for change in world.store.changes("sim", 0, 10**6):
         assert ends.get((change.what, change.client_id)) not in WORDS[change.what].final
@@ -335,7 +338,7 @@ def test_a_flow_takes_what_the_gateway_tells() -> None:
             world.now_ms += 50
             return whole_round()
 
-        gateway.round = ticking  # type: ignore[assignment, method-assign]
+        gateway.round = ticking
         return gateway
 
     run_main(flow_of(build, out, lambda: any(isinstance(m, OrderReport) and m.state == "filled" for _, m in out)))

@@ -28,14 +28,22 @@ def test_a_file_is_played_from_any_tick(tmp_path: Path, name: str, from_tick: in
 
 @pytest.mark.parametrize(
     "bad",
-    ["x", "2022,1,2,3,4", "2022,1,2,3,4,5,6", "2022,10,9,8,9,1", "2022,10,12,11,12,1", "2022,0,1,0,1,1", "2022,NaN,1,1,1,1"],
+    [
+        "x",
+        "2022,1,2,3,4",
+        "2022,1,2,3,4,5,6",
+        "2022,10,9,8,9,1",
+        "2022,10,12,11,12,1",
+        "2022,0,1,0,1,1",
+        "2022,NaN,1,1,1,1",
+    ],
 )
 def test_a_bad_row_is_named(tmp_path: Path, bad: str) -> None:
     """File and line stand in the error, and good rows before it were given."""
     path = tmp_path / "bars.csv"
     path.write_text(HEADER + ROWS + bad + "\n")
     bars = read_bars(path)
-    assert 2 == len(list(islice(bars, 2)))
+    assert len(list(islice(bars, 2))) == 2
     with pytest.raises(ConfigError, match=r"bars\.csv, line 4"):
         next(bars)
 
@@ -65,4 +73,4 @@ def test_a_walk_goes_on_where_it_stopped(seed: int, start_tenths: int, cut: int)
 def test_a_falling_bar_goes_up_first() -> None:
     """The path of a bar crosses its own ground least."""
     bar = Bar(Decimal(4), Decimal(5), Decimal(1), Decimal(2))
-    assert (4, 5, 1, 2) == bar.ticks()
+    assert bar.ticks() == (4, 5, 1, 2)

@@ -47,7 +47,7 @@ def play(terms: Terms, commands: Sequence[tuple[str, object]], seed: int = 7) ->
     exchange.tick(PRICE, at_ms)
     exchange.transfer("first", "deposit", BTC, NEVER_MS, at_ms)
     for number, (name, value) in enumerate(commands):
-        at_ms += 100 + (int(value) if name == "wait" else 0)  # type: ignore[call-overload]
+        at_ms += 100 + (int(value) if name == "wait" else 0)
         one_command(exchange, name, value, f"c{number}", at_ms)
     exchange.advance(at_ms + 60_000)
     return exchange
@@ -62,7 +62,7 @@ def one_command(exchange: SimulatedExchange, name: str, value: object, client_id
         action = "close" if name == "close" else "sell" if contracts < 0 else "buy"
         exchange.place(client_id, action, contracts, NEVER_MS, at_ms)
     elif name != "wait":
-        exchange.transfer(client_id, name, int(str(value)), NEVER_MS, at_ms)  # type: ignore[arg-type]
+        exchange.transfer(client_id, name, int(str(value)), NEVER_MS, at_ms)
 
 
 def funded(terms: Terms | None = None) -> SimulatedExchange:
@@ -181,10 +181,10 @@ def test_the_pocket_never_gives_what_backs_the_position(terms: Terms, commands: 
     ],
 )
 def test_refusals(action: str, contracts: int, code: str) -> None:
-    """What cannot be done is refused by name and leaves no trace; half a bitcoin at leverage 5 carries 997 contracts."""
+    """What cannot be done is refused by name and leaves no trace; half a bitcoin carries 997 contracts."""
     exchange = funded()
     before = len(exchange.events)
-    answer = exchange.place("x", action, contracts, NEVER_MS, 10_100)  # type: ignore[arg-type]
+    answer = exchange.place("x", action, contracts, NEVER_MS, 10_100)
     assert isinstance(answer, Refusal)
     assert (code, before, {}) == (answer.code, len(exchange.events), exchange.orders)
 
@@ -201,7 +201,7 @@ def test_refusals(action: str, contracts: int, code: str) -> None:
 )
 def test_transfer_refusals(kind: str, amount_sats: int, code: str) -> None:
     """A transfer of more than is there, or of less than the smallest, is refused."""
-    answer = funded().transfer("x", kind, amount_sats, NEVER_MS, 10_100)  # type: ignore[arg-type]
+    answer = funded().transfer("x", kind, amount_sats, NEVER_MS, 10_100)
     assert isinstance(answer, Refusal)
     assert code == answer.code
 
@@ -220,7 +220,7 @@ def test_a_taken_id_is_refused_and_found() -> None:
 
 def test_an_order_after_its_deadline_is_refused() -> None:
     """A request that arrives too late is not carried out."""
-    assert funded().place("x", "sell", -10, 10_099, 10_100)[0] == "expired"  # type: ignore[index]
+    assert funded().place("x", "sell", -10, 10_099, 10_100)[0] == "expired"
 
 
 def test_an_accepted_order_can_be_hidden_for_a_while() -> None:
@@ -245,7 +245,7 @@ def test_fills_come_in_steps() -> None:
 def test_liquidation_costs_no_more_than_the_pocket(action: str, contracts: int, crash_usd: int) -> None:
     """A price far beyond bankruptcy closes the position, cancels orders, empties the pocket, and takes no more."""
     exchange = funded()
-    exchange.place("x", action, contracts, NEVER_MS, 10_000)  # type: ignore[arg-type]
+    exchange.place("x", action, contracts, NEVER_MS, 10_000)
     exchange.tick(PRICE, 11_000)
     exchange.place("y", "buy" if action == "sell" else "sell", -contracts // 90, NEVER_MS, 11_000)
     exchange.tick(Decimal(crash_usd), 11_001)
@@ -258,7 +258,7 @@ def test_funding_is_paid_when_its_hour_comes() -> None:
     """A short position receives a positive rate, a long one pays it, once per interval."""
     for action, contracts, expected in (("sell", -100, 2_500), ("buy", 100, -2_500)):
         exchange = funded(Terms(fill_steps_max=1, funding_interval_ms=60_000))
-        exchange.place("x", action, contracts, NEVER_MS, 10_000)  # type: ignore[arg-type]
+        exchange.place("x", action, contracts, NEVER_MS, 10_000)
         for at_ms in (30_000, 59_999, 60_000, 60_001, 119_999):
             exchange.tick(PRICE, at_ms)
         assert expected == cash(exchange, "funding_payment")

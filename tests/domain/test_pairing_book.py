@@ -28,7 +28,13 @@ INTRA = "SettlementViaIntraLedger"
 
 
 def leg(
-    leg_id: str, cents: int = 2_000, status: str = "SUCCESS", memo: str | None = None, buys: bool = True, at_ms: int = 0
+    leg_id: str,
+    cents: int = 2_000,
+    *,
+    status: str = "SUCCESS",
+    memo: str | None = None,
+    buys: bool = True,
+    at_ms: int = 0,
 ) -> Leg:
     """A leg of a user who buys dollars (or sells them); ids that begin with a b are the bitcoin legs."""
     currency = "BTC" if leg_id.startswith("b") else "USD"
@@ -154,7 +160,7 @@ def test_forgetting_changes_nothing(history: list[list[Leg]], forgets: list[bool
 
 @given(histories(), st.integers(0, 30))
 def test_crash_and_replay_book_nothing_twice(history: list[list[Leg]], crash_at: int) -> None:
-    """A book that lost everything reads its source again, told by the ledger what is there, and ends with the same pairs."""
+    """A book that lost everything reads again, is told what the ledger holds, and ends with the same pairs."""
     books, book = Books(), PairingBook()
     for at_ms, legs in enumerate(history[:crash_at]):
         books.post(book.apply(at_ms, records(at_ms, legs)))
@@ -187,7 +193,7 @@ def test_restored_book_goes_on_the_same(history: list[list[Leg]], cut: int) -> N
 
 @given(histories())
 def test_waiting_is_what_is_not_paired(history: list[list[Leg]]) -> None:
-    """The newest word per leg names as waiting exactly those that did not fail and have no partner, and the sums agree."""
+    """The newest word per leg names as waiting those that did not fail and have no partner, and the sums agree."""
     book, newest = PairingBook(), dict[str, LegWaits]()
     for effect in feed(book, *history):
         if isinstance(effect, LegWaits):

@@ -37,7 +37,9 @@ def test_unrealised_is_what_closing_realises(contracts: int, entry_usd: Decimal,
 
 @given(st.lists(st.tuples(SIZES, PRICES), min_size=1, max_size=12), PRICES)
 def test_any_path_realises_what_its_trades_are_worth(trades: list[tuple[int, Decimal]], last_usd: Decimal) -> None:
-    """However trades add to, cut and turn the position, the profit is exact to a satoshi or two per trade, against us."""
+    """However trades add to, cut and turn the position, the profit is exact to a satoshi or two per trade, against
+    us.
+    """
     holding, profit = FLAT, 0
     for contracts, price_usd in trades:
         holding, realised = trade(holding, contracts, price_usd)

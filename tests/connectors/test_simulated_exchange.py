@@ -1,0 +1,223 @@
+"""The simulated exchange as a real process on loopback: it keeps what it said, whatever ends it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import httpx
+import pytest
+
+from connectors.exchange.client import HttpExchange
+from connectors.exchange.port import NotFound, Refused, Unknown
+from domain.exchange_facts import Filled
+from domain.messages import CollateralTransfer, HedgeOrder
+
+NEVER_MS = 2**60
+BTC = 10**8
+UNUSED = {"decision_id": "d", "venue": "x", "based_on_sequence": 0, "as_of": 0}
+ROOT = Path(__file__).parents[2]
+QUICK = '{"order_latency_ms": 0, "fill_interval_ms": 10, "deposit_delay_ms": 0, "withdrawal_delay_ms": 0}'
+
+
+class Process:
+    """One exchange process with a client."""
+
+    def __init__(self, data: Path, *options: str, timeout_seconds: float = 5.0) -> None:
+        command = [
+            sys.executable,
+            "-m",
+            "connectors.exchange.simulated",
+            "--data",
+            str(data),
+            "--terms",
+            QUICK,
+            *options,
+        ]
+        started = time.monotonic()
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}
+        )
+        assert self.process.stdout is not None
+        self.port = json.loads(self.process.stdout.readline())["port"]
+        self.start_seconds = time.monotonic() - started
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.client = HttpExchange(self.url, timeout_seconds)
+
+    def end(self, number: signal.Signals) -> int:
+        """Send a signal and wait; the exit code."""
+        self.process.send_signal(number)
+        code = self.process.wait(10)
+        self.client.close()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return code
+
+
+Start = Callable[..., Process]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts exchanges over one file; ends those that still run."""
+    running: list[Process] = []
+
+    def one(*options: str, timeout_seconds: float = 5.0) -> Process:
+        running.append(Process(tmp_path / "exchange.db", *options, timeout_seconds=timeout_seconds))
+        return running[-1]
+
+    yield one
+    for process in running:
+        if process.process.poll() is None:
+            process.end(signal.SIGKILL)
+
+
+def order(client_id: str, contracts: int) -> HedgeOrder:
+    """An order; nothing of it reaches the exchange but id, action and contracts."""
+    action = "sell" if contracts < 0 else "buy"
+    body = {"client_order_id": client_id, "action": action, "contracts": contracts}
+    return HedgeOrder.model_validate(body | UNUSED)
+
+
+def transfer(client_id: str, kind: str, amount_sats: int) -> CollateralTransfer:
+    """A transfer."""
+    body = {"client_transfer_id": client_id, "kind": kind, "amount_sats": amount_sats}
+    return CollateralTransfer.model_validate(body | UNUSED)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def funded(process: Process) -> HttpExchange:
+    """A client whose account has a bitcoin in the trading pocket."""
+    process.client.transfer(transfer("in", "deposit", BTC), NEVER_MS)
+    wait_for(lambda: process.client.balances().funding_sats == BTC)
+    process.client.transfer(transfer("over", "funding_to_trading", BTC), NEVER_MS)
+    return process.client
+
+
+def test_it_trades_and_forgets_nothing_by_kill(start: Start) -> None:
+    """Killed in the middle, it comes back with the same events, position and ids, and goes on counting."""
+    first = start("--bars-per-second", "5")
+    client = funded(first)
+    client.place(order("o1", -100), NEVER_MS)
+    wait_for(lambda: client.order("o1").state == "filled")
+    before, position = client.events(0, 100), client.position()
+    first.end(signal.SIGKILL)
+    second = start("--bars-per-second", "5")
+    assert list(before) == list(second.client.events(0, len(before)))
+    assert (position.contracts, second.client.position().exposure_cents) == (-100, -1_000_000)
+    assert second.client.order("o1").state == "filled"
+    with pytest.raises(Refused, match="51016"):
+        second.client.place(order("o1", -100), NEVER_MS)
+    second.client.place(order("o2", 40), NEVER_MS)
+    wait_for(lambda: second.client.position().contracts == -60)
+    fills = [event.contracts for event in second.client.events(0, 1_000) if isinstance(event, Filled)]
+    assert sum(fills) == -60
+
+
+@pytest.mark.crash
+def test_what_was_answered_survives_any_kill(start: Start) -> None:
+    """Ten kills at once after an answer: every order that was answered is there afterwards."""
+    for number in range(10):
+        process = start("--bars-per-second", "20")
+        client = funded(process) if number == 0 else process.client
+        client.place(order(f"o{number}", -1), NEVER_MS)
+        process.end(signal.SIGKILL)
+    client = start().client
+    wait_for(lambda: client.position().contracts == -10)
+    assert [client.order(f"o{number}").state for number in range(10)] == ["filled"] * 10
+
+
+def test_it_starts_fast_and_stops_clean(start: Start) -> None:
+    """Ready within a few seconds even on a busy machine, loopback only, exit code 0 on SIGTERM, and the file is
+    whole.
+    """
+    process = start()
+    assert process.start_seconds < 5
+    assert httpx.get(process.url + "/health").json()["sequence"] == 0
+    assert process.end(signal.SIGTERM) == 0
+    assert start().end(signal.SIGTERM) == 0
+
+
+def test_refusals_and_unknown_ids_over_http(start: Start) -> None:
+    """Each way to fail arrives as what it is; nonsense is refused and changes nothing."""
+    process = start()
+    with pytest.raises(NotFound):
+        process.client.order("nobody")
+    with pytest.raises(NotFound):
+        process.client.transfer_state("nobody")
+    with pytest.raises(Refused, match="51008"):
+        process.client.place(order("o1", -5), NEVER_MS)
+    with pytest.raises(Refused, match="58350"):
+        process.client.transfer(transfer("t1", "withdraw", BTC), NEVER_MS)
+    with pytest.raises(Refused, match="expired"):
+        process.client.place(order("o1", -5), 1)
+    for body in ("", "[]", '{"client_order_id": "a b"}', '{"client_order_id":"a","action":"buy","contracts":1.0}'):
+        assert httpx.post(process.url + "/orders", content=body).status_code == 400
+    assert httpx.get(process.url + "/events", params={"after": "x"}).status_code == 400
+    assert list(process.client.events(0, 10)) == []
+
+
+def test_a_lost_answer_is_unknown_and_the_order_is_there(start: Start) -> None:
+    """The fault of the road: done, and not answered. Only asking tells."""
+    process = start("--faults", '{"lost_after_ppm": 1000000}')
+    with pytest.raises(Unknown):
+        process.client.transfer(transfer("t1", "deposit", BTC), NEVER_MS)
+    process.end(signal.SIGKILL)
+    assert start().client.transfer_state("t1").state == "done"
+
+
+def test_a_late_answer_is_unknown(start: Start) -> None:
+    """An answer that takes longer than the client waits says nothing; so does a connection that breaks."""
+    process = start("--faults", '{"delayed_ppm": 1000000, "delay_ms": 600}', timeout_seconds=0.1)
+    with pytest.raises(Unknown, match="Timeout"):
+        process.client.transfer(transfer("t1", "deposit", BTC), NEVER_MS)
+    process.end(signal.SIGKILL)
+    with pytest.raises(Unknown, match="ConnectError"):
+        HttpExchange(process.url).position()
+    assert start().client.transfer_state("t1").state == "done"
+
+
+def test_a_file_is_played_and_its_last_price_stays(start: Start, tmp_path: Path) -> None:
+    """Fills happen at the price of the file, also after it has ended, and also after a restart."""
+    prices = tmp_path / "bars.csv"
+    prices.write_text("timestamp,open,high,low,close,volume\nx,100,110,90,105,1\nx,105,125,105,123.5,1\n")
+    for number in range(2):
+        process = start("--prices", str(prices), "--bars-per-second", "200")
+        client = funded(process) if number == 0 else process.client
+        time.sleep(0.2)
+        client.place(order(f"o{number}", -1), NEVER_MS)
+        wait_for(lambda at=number, ask=client: ask.order(f"o{at}").state == "filled")
+        fills = [event for event in client.events(0, 100) if isinstance(event, Filled)]
+        assert Decimal("123.5") == fills[-1].price_usd
+        process.end(signal.SIGTERM)
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (("--prices", "missing.csv"), 78, b"missing.csv"),
+        (("--bars-per-second", "0"), 2, b"more than zero"),
+        (("--terms", '{"leverage_max": 0}'), 2, b"--terms"),
+    ],
+)
+def test_a_wrong_option_is_one_sentence(tmp_path: Path, options: tuple[str, ...], code: int, said: bytes) -> None:
+    """What an operator has to change stands in the error, and the exit code says that restarting cannot help."""
+    command = [sys.executable, "-m", "connectors.exchange.simulated", "--data", str(tmp_path / "x.db"), *options]
+    ended = subprocess.run(
+        command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, check=False
+    )
+    assert code == ended.returncode
+    assert said in ended.stderr
+    assert b"Traceback" not in ended.stderr

@@ -1,0 +1,269 @@
+"""The ledger in Postgres: the same as the one in memory, whatever fails and whoever else wants to write."""
+
+import json
+from collections.abc import Sequence
+from itertools import count
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from domain.accounts import CHART
+from domain.body import body_hash
+from domain.errors import InvariantError
+from domain.ids import timed_id
+from domain.journal import Entry, Layer, Transaction
+from domain.memory_ledger import MemoryLedger
+from domain.templates import user_buys_usd
+from sinks.ledger import PostgresLedger
+from tests.domain.ledger_workloads import ACCOUNTS, CASH, LIMITED, USER, WORKLOADS, credit, debit, moved, posting
+from tests.sinks.ledger_checks import Open, Sql, assert_books_tie, entries_of, outcomes
+
+pytestmark = pytest.mark.postgres
+
+FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FROZEN_AT_FIRST = "UPDATE ledger.account SET status = 'frozen' WHERE code = 'FROZEN'"
+
+
+def salted(transactions: Sequence[Transaction], salt: int) -> list[Transaction]:
+    """The same workload under ids of its own."""
+
+    def other(id_: str) -> str:
+        return timed_id(1_700_000_000_000 + salt, id_, str(salt))
+
+    return [
+        one._replace(id=other(one.id), reverses=one.reverses and other(one.reverses), source_offset=salt)
+        for one in transactions
+    ]
+
+
+def test_it_is_the_same_as_the_ledger_in_memory(open_ledger: Open, sql: Sql) -> None:
+    """Verdicts, balances, entries and headers are equal on any workload, in any cut, through restarts."""
+    salts, memory = count(), MemoryLedger(ACCOUNTS)
+    open_ledger().close()
+    sql(FROZEN_AT_FIRST)
+
+    @FEW
+    @given(WORKLOADS, st.integers(1, 9))
+    def compare(transactions: list[Transaction], batch_max: int) -> None:
+        mine = salted(transactions, next(salts))
+        ledger = open_ledger(batch_max=batch_max)
+        for post in (mine, mine[::2], mine):
+            expected, booked = memory.post(post), ledger.post(post)
+            assert list(expected.verdicts) == list(booked.verdicts)
+            assert list(expected.balances) == list(booked.balances)
+        assert memory.balances() == ledger.balances()
+        ledger.close()
+
+    compare()
+    ledger = open_ledger()
+    assert memory.balances() == ledger.balances()
+    assert memory.entry_rows() == entries_of(sql)
+    matters = sorted({one.correlation_id for one in memory.transactions()})
+    assert memory.correlated(matters) == ledger.correlated(matters)
+    assert len(memory.rejected) == sql("SELECT count(*) FROM ledger.reject")[0][0]
+    assert len(memory.conflicts) == sql("SELECT count(*) FROM ledger.conflict")[0][0]
+    assert_books_tie(sql)
+
+
+def test_a_batch_that_only_repeats_writes_nothing(open_ledger: Open, sql: Sql) -> None:
+    """Duplicates, known rejections and known conflicts leave no batch behind, before a restart and after."""
+    posted, rejected, other = moved(1, CASH, USER, 5), moved(2, LIMITED, CASH, 5), moved(1, CASH, USER, 6)
+    ledger = open_ledger()
+    assert outcomes(ledger, [posted, rejected, other]) == ["posted", "rejected", "conflict"]
+    for _ in range(2):
+        assert outcomes(ledger, [posted, rejected, other, other]) == ["duplicate", "rejected", "conflict", "conflict"]
+        assert sql("SELECT n_tx, n_rejected, n_conflicts FROM ledger.batch") == [(1, 1, 1)]
+        ledger.close()
+        ledger = open_ledger()
+
+
+def test_a_rejection_is_answered_in_the_same_words_for_ever(open_ledger: Open) -> None:
+    """After a restart, and when there is money at last, the verdict is the recorded one."""
+    want = moved(2, LIMITED, CASH, 5)
+    ledger = open_ledger()
+    said = ledger.post([want]).verdicts
+    ledger.post([moved(3, CASH, LIMITED, 100)])
+    ledger.close()
+    assert list(said) == list(open_ledger().post([want]).verdicts)
+
+
+def test_an_id_older_than_all_known_ones_is_judged_right(open_ledger: Open) -> None:
+    """Ids that come in any order are found if they are known and posted if they are new."""
+    ledger = open_ledger(batch_max=3)
+    days = [posting(n, debit(CASH, 1), credit(USER, 1), at_ms=1_700_000_000_000 - n * 86_400_000) for n in range(12)]
+    assert outcomes(ledger, days[6:] + days[:6]) == ["posted"] * 12
+    ledger.close()
+    assert outcomes(open_ledger(), days) == ["duplicate"] * 12
+
+
+def test_reversals_find_their_originals_in_any_batch(open_ledger: Open) -> None:
+    """An original in the same batch, an earlier one or an earlier run is found; the second reversal is refused."""
+    first, second = moved(1, CASH, USER, 5), moved(2, CASH, USER, 7)
+    backs = [posting(n, debit(CASH, -5), credit(USER, -5), reverses=first.id) for n in (3, 4)]
+    ledger = open_ledger()
+    assert outcomes(ledger, [first, second, backs[0]]) == ["posted"] * 3
+    ledger.close()
+    later = open_ledger()
+    assert later.post([backs[1]]).verdicts[0].reason == "already_reversed"
+    assert outcomes(later, [posting(5, debit(CASH, -7), credit(USER, -7), reverses=second.id)]) == ["posted"]
+
+
+def test_accounts_change_while_the_ledger_is_open(open_ledger: Open, sql: Sql) -> None:
+    """A new, frozen, thawed or newly limited account is judged as it is now, without a restart."""
+    ledger = open_ledger()
+    outcomes(ledger, [moved(1, CASH, USER, 5)])
+    sql("INSERT INTO ledger.account (code, journal, normal_side) VALUES ('NEW', 'Test', 1)")
+    assert outcomes(ledger, [moved(2, "NEW", USER, 5)]) == ["posted"]
+    sql("UPDATE ledger.account SET status = 'frozen' WHERE code = 'NEW'")
+    assert ledger.post([moved(3, "NEW", USER, 5)]).verdicts[0].reason == "account_frozen"
+    sql("UPDATE ledger.account SET status = 'open', max_balance = 10 WHERE code = 'NEW'")
+    assert outcomes(ledger, [moved(4, "NEW", USER, 5)]) == ["posted"]
+    assert ledger.post([moved(5, "NEW", USER, 5)]).verdicts[0][2:] == ("over_limit", "NEW", "USD", 5)
+    sql("UPDATE ledger.account SET max_balance = 15 WHERE code = 'NEW'")
+    assert outcomes(ledger, [moved(6, "NEW", USER, 5)]) == ["posted"]
+
+
+def test_a_period_closes_while_the_ledger_is_open(open_ledger: Open, sql: Sql) -> None:
+    """What is effective before the end of the closed period is rejected by name, the rest is posted."""
+    ledger = open_ledger()
+    sql("INSERT INTO ledger.closed_period (closed_until) VALUES (to_timestamp(1700000000))")
+    late = posting(1, debit(CASH, 1), credit(USER, 1), at_ms=1_699_999_999_999)
+    verdicts = ledger.post([late, moved(2, CASH, USER, 1)]).verdicts
+    assert [verdict.reason for verdict in verdicts] == ["closed_period", None]
+
+
+def test_what_the_database_refuses_twice_stops_the_writer(open_ledger: Open, sql: Sql) -> None:
+    """A contradiction between the fold and the database is an error of its own; nothing is written."""
+    ledger = open_ledger()
+    sql("ALTER TABLE ledger.tx ADD CONSTRAINT odd CHECK (template <> 'TEST')")
+    with pytest.raises(InvariantError, match="the database refuses what the ledger has accepted"):
+        ledger.post([moved(1, CASH, USER, 5)])
+    sql("ALTER TABLE ledger.tx DROP CONSTRAINT odd")
+    assert outcomes(ledger, [moved(1, CASH, USER, 5)]) == ["posted"]
+
+
+def test_a_change_after_the_fact_shows_in_the_chain(open_ledger: Open, sql: Sql) -> None:
+    """Whoever gets past the guards and changes an entry, a header or a rejection is found out, with the batch."""
+    ledger = open_ledger()
+    for n in range(4):
+        ledger.post([moved(2 * n, CASH, USER, 5), moved(2 * n + 1, LIMITED, CASH, 99)])
+    assert_books_tie(sql)
+    batches = [row[0] for row in sql("SELECT batch_id FROM ledger.batch ORDER BY batch_id")]
+    sql("SET session_replication_role = replica")
+    sql("UPDATE ledger.entry SET amount = 6 WHERE tx_id = %s AND leg = 1", moved(0, CASH, USER, 5).id)
+    sql("UPDATE ledger.tx SET effective_at = effective_at + '1 ms' WHERE tx_id = %s", moved(2, CASH, USER, 5).id)
+    sql("DELETE FROM ledger.reject WHERE tx_id = %s", moved(5, LIMITED, CASH, 99).id)
+    broken = sql("SELECT batch_id FROM ledger.chain WHERE NOT is_intact ORDER BY batch_id")
+    assert [(batch,) for batch in batches[:3]] == broken
+    sql("DELETE FROM ledger.batch WHERE batch_id = %s", batches[1])
+    assert sql("SELECT batch_id FROM ledger.chain WHERE NOT is_linked") == [(batches[2],)]
+
+
+def test_the_body_hash_can_be_computed_again_from_the_tables(open_ledger: Open, sql: Sql) -> None:
+    """Header, entries and metadata as stored give the stored hash: metadata cannot be changed unseen either."""
+    ledger = open_ledger()
+    meta = {"z": {"b": [1, None, True], "a": "ü\t\\\n\"'\\N\\."}, "aa": 10**25, "b": -1}
+    ledger.post([posting(1, debit(CASH, 5), credit(USER, 5), meta=meta)])
+    stored = ledger.correlated([posting(1).correlation_id])[0]
+    assert meta == stored.meta
+    entries = [
+        Entry(row["account"], row["currency"], Layer(row["layer"]), row["side"], row["amount"])
+        for row in entries_of(sql)
+    ]
+    text = json.dumps(stored.meta, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    expected = sql("SELECT encode(body_hash, 'hex') FROM ledger.tx")[0][0]
+    assert expected == body_hash(stored._replace(entries=tuple(entries)), text)
+
+
+def test_any_text_comes_back_as_it_was_or_is_refused(open_ledger: Open) -> None:
+    """Hostile text in metadata and sources neither breaks the batch nor changes on its way."""
+    ledger, numbers = open_ledger(), count()
+
+    @FEW
+    @given(st.text(), st.text(st.characters(codec="utf-8", exclude_characters="\x00")))
+    def post(memo: str, source: str) -> None:
+        one = posting(next(numbers), debit(CASH, 5), credit(USER, 5), meta={memo: [memo]})
+        one = one._replace(source=source, correlation_id=one.id)
+        verdict = ledger.post([one]).verdicts[0]
+        stored = ledger.correlated([one.id])
+        assert ("bad_meta" if "\x00" in memo else None) == verdict.reason
+        assert ([] if verdict.reason else [one._replace(entries=())]) == stored
+
+    post()
+
+
+def test_amounts_of_any_size_are_exact(open_ledger: Open) -> None:
+    """Thirty-eight digits go in and come back."""
+    ledger = open_ledger()
+    most = 10**38 - 1
+    assert outcomes(ledger, [moved(1, CASH, USER, most), moved(2, CASH, USER, 1)]) == ["posted", "rejected"]
+    ledger.close()
+    assert {most, -most} == {balance.settled for balance in open_ledger().balances()}
+
+
+def test_a_batch_names_the_offsets_it_came_from(open_ledger: Open, sql: Sql) -> None:
+    """Per source, the first and last offset of all that was posted, repeats included."""
+    one, two, three = moved(5, CASH, USER, 1), moved(3, CASH, USER, 1), moved(9, CASH, USER, 1)._replace(source="b/1")
+    open_ledger().post([one, two, three])
+    assert sql("SELECT source FROM ledger.batch") == [({"b/1": [9, 9], "test/0": [3, 5]},)]
+
+
+def test_balances_by_effective_date_count_what_came_late(open_ledger: Open, sql: Sql) -> None:
+    """A late transaction changes the balances from its own date on, and rewrites nothing."""
+    ledger, day = open_ledger(), 86_400_000
+    for number, at in ((1, 10), (2, 12), (3, 11)):
+        ledger.post([posting(number, debit(CASH, 10**number), credit(USER, 10**number), at_ms=at * day)])
+    rows = sql("""
+        SELECT effective_date::TEXT, balance::INT FROM ledger.effective_balances WHERE account = 'CASH' ORDER BY 1
+    """)
+    assert rows == [("1970-01-11", 10), ("1970-01-12", 1010), ("1970-01-13", 1110)]
+
+
+def test_views_speak_in_codes(open_ledger: Open, sql: Sql) -> None:
+    """An analyst reads accounts by code, layers by name, and amounts in the normal direction."""
+    ledger = open_ledger()
+    ledger.post([moved(1, CASH, USER, 5), moved(2, CASH, USER, 3, Layer.PENDING), moved(3, LIMITED, CASH, 7)])
+    assert sql("SELECT account, settled, pending, available FROM ledger.balances") == [
+        ("CASH", 5, 3, 5),
+        ("USER", 5, 3, 5),
+    ]
+    assert sql(
+        "SELECT account, layer, debit, credit, normal_balance_after FROM ledger.entries ORDER BY position, leg"
+    ) == [
+        ("CASH", "settled", 5, None, 5),
+        ("USER", "settled", None, 5, 5),
+        ("CASH", "pending", 3, None, 3),
+        ("USER", "pending", None, 3, 3),
+    ]
+    assert sql("SELECT reason, account, shortfall FROM ledger.rejected") == [("over_limit", "LIMITED", 7)]
+    assert sql("SELECT count(*) FROM ledger.balances_by_layer") == [(6,)]
+    assert sql("SELECT template, reversed_by FROM ledger.transactions") == [("TEST", None), ("TEST", None)]
+
+
+def test_the_chart_is_opened_once(dsn: str, sql: Sql) -> None:
+    """A new ledger has the accounts of the chart; an account that is there is left as it is."""
+    PostgresLedger(dsn).close()
+    assert sql("SELECT account_id, code FROM ledger.account ORDER BY 1") == [(one.id, one.code) for one in CHART]
+    sql("UPDATE ledger.account SET min_available = -5 WHERE account_id = 1")
+    ledger = PostgresLedger(dsn)
+    assert sql("SELECT min_available FROM ledger.account WHERE account_id = 1") == [(-5,)]
+    trade = user_buys_usd(
+        100,
+        5,
+        effective_at_ms=1,
+        pairing_key="k",
+        btc_leg={"id": "b"},
+        usd_leg={"id": "u"},
+        source="s",
+        source_offset=0,
+    )
+    assert trade is not None
+    assert outcomes(ledger, [trade, trade]) == ["posted", "duplicate"]
+    ledger.close()
+
+
+def test_posting_nothing_is_nothing(open_ledger: Open, sql: Sql) -> None:
+    """An empty list has an empty answer and leaves no batch."""
+    assert tuple(map(list, open_ledger().post([]))) == ([], [])
+    assert sql("SELECT count(*) FROM ledger.batch") == [(0,)]
