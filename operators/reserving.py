@@ -1,8 +1,9 @@
-"""Reserves orders and transfers before anything is sent, and says what became of each.
+"""Reserves orders and transfers before anything is sent, and says which were refused.
 
 A reservation is a committed row: at most one open order and one open transfer per venue account, by a partial unique index.
 The gateway to the exchange sends what is reserved and nothing else, so an order can be repeated here as often as a crash
 wants: the same id is reserved once. A refusal is an answer like any other; whoever decided hears it and decides again.
+What is reserved is told by the gateway, from the record of all state changes, so that it can never be told after its end.
 """
 
 from collections.abc import Callable, Iterable
@@ -38,32 +39,18 @@ class ReservingLogic(StatefulBatchLogic[Progress, Answers, int]):
         self._next_offset = next_offset
 
     def on_batch(self, values: list[Progress]) -> tuple[Iterable[Answers], bool]:
-        answers = [(r.at_ms, self._reserve(r)) for progress in values for r in progress.records if is_wanted(r)]
-        said = Answers(values[-1].watermark_ms, self._next_offset, answers)
-        self._next_offset += len(answers)
-        return [said] if answers else [], False
+        """Reserve what is asked for, each in a transaction of its own."""
+        wanted = [record for progress in values for record in progress.records if is_wanted(record)]
+        refused = [(record.at_ms, said) for record in wanted if (said := self._reserve(record)) is not None]
+        said = Answers(values[-1].watermark_ms, self._next_offset, refused)
+        self._next_offset += len(refused)
+        return [said] if refused else [], False
 
-    def _reserve(self, record: Record) -> OrderReport | TransferReport:
+    def _reserve(self, record: Record) -> OrderReport | TransferReport | None:
         wanted = record.value
-        if isinstance(wanted, HedgeOrder):
-            state, reason = _state(self._reservations.reserve_order(wanted))
-            return OrderReport(
-                venue=wanted.venue,
-                client_order_id=wanted.client_order_id,
-                decision_id=wanted.decision_id,
-                state=state,
-                reason=reason,
-                as_of=record.at_ms,
-            )
-        state, reason = _state(self._reservations.reserve_transfer(wanted))
-        return TransferReport(
-            venue=wanted.venue,
-            client_transfer_id=wanted.client_transfer_id,
-            decision_id=wanted.decision_id,
-            state=state,
-            reason=reason,
-            as_of=record.at_ms,
-        )
+        is_order = isinstance(wanted, HedgeOrder)
+        answer = self._reservations.reserve_order(wanted) if is_order else self._reservations.reserve_transfer(wanted)
+        return refusal(wanted, answer.reason, record.at_ms) if isinstance(answer, Refused) else None
 
     def snapshot(self) -> int:
         return self._next_offset
@@ -74,14 +61,19 @@ def is_wanted(record: Record) -> bool:
     return isinstance(record.value, HedgeOrder | CollateralTransfer)
 
 
-def _state(answer: Reserved | Refused) -> tuple[Any, str | None]:
-    return ("refused", answer.reason[:256]) if isinstance(answer, Refused) else ("reserved", None)
+def refusal(wanted: HedgeOrder | CollateralTransfer, reason: str, at_ms: int) -> OrderReport | TransferReport:
+    """The report that an order or transfer was refused a slot."""
+    common: dict[str, Any] = {"venue": wanted.venue, "decision_id": wanted.decision_id, "state": "refused"}
+    common |= {"reason": reason[:256], "as_of": at_ms}
+    if isinstance(wanted, HedgeOrder):
+        return OrderReport(client_order_id=wanted.client_order_id, **common)
+    return TransferReport(client_transfer_id=wanted.client_transfer_id, **common)
 
 
 @operator
 def reserve(
     step_id: str, up: KeyedStream[Progress], open_reservations: Callable[[], Reservations]
 ) -> KeyedStream[Progress]:
-    """Out come OrderReport and TransferReport messages, one per order or transfer."""
+    """Out come OrderReport and TransferReport messages, one per order or transfer that was refused."""
     logic = op.stateful_batch("slot", up, lambda resume: ReservingLogic(open_reservations(), resume or 0))
     return as_progress("progress", logic, "reserve")

@@ -264,9 +264,11 @@ CREATE TRIGGER reference_changes BEFORE INSERT OR UPDATE ON ledger.account
 CREATE TRIGGER reference_changes BEFORE INSERT ON ledger.closed_period
     FOR EACH STATEMENT EXECUTE FUNCTION ledger.reference_changes();
 
--- A batch belongs to the newest writer of its shard, and takes up the chain where it ended.
+-- A batch belongs to the newest writer of its shard, and takes up the chain where it ended. From here on, plans that
+-- read a whole table are forbidden: they would be right for an empty ledger and stay cached for a full one.
 
-CREATE FUNCTION ledger.batch_begins() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION ledger.batch_begins() RETURNS trigger LANGUAGE plpgsql
+SET enable_seqscan = off AS $$
 DECLARE
     last_hash BYTEA;
 BEGIN
@@ -285,7 +287,8 @@ END $$;
 CREATE TRIGGER batch_begins BEFORE INSERT ON ledger.batch
     FOR EACH ROW EXECUTE FUNCTION ledger.batch_begins();
 
-CREATE FUNCTION ledger.batch_ends() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION ledger.batch_ends() RETURNS trigger LANGUAGE plpgsql
+SET enable_seqscan = off AS $$
 DECLARE
     sealed INT;
     headers INT;
@@ -304,7 +307,6 @@ CREATE CONSTRAINT TRIGGER batch_ends AFTER INSERT ON ledger.batch DEFERRABLE INI
     FOR EACH ROW EXECUTE FUNCTION ledger.batch_ends();
 
 -- Headers: their period is open, their ids were not rejected, what they reverse is there and not reversed yet.
--- Plans that read a whole table would be right for an empty ledger and stay cached for a full one: forbidden.
 
 CREATE FUNCTION ledger.headers_fit() RETURNS trigger LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$

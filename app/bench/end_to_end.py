@@ -1,0 +1,107 @@
+"""From Kafka to booked and decided: user trades per second, and the time from a message to the decision it causes.
+
+The worker is a process as in production, over a real broker and a real database (embedded ones unless settings name
+others). Beside it, in the same run and on the same database: what the ledger's writer posts by itself, and what COPY
+writes when it does nothing else. Machines differ and are noisy; the ratios are what to compare.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import psycopg
+
+from app.bench.load import produce_trades
+from app.bench.pace import decision_latencies_ms, pace_trades
+from app.bench.posting import copy_rate, posting_rate
+from app.session import Market, Session, open_session
+from app.settings import Data, Run, Settings, read_settings
+from app.supervisor import Group
+from connectors.clock import now_ms
+
+WAIT_SECONDS = 300.0
+LOOK_SECONDS = 0.1
+PACE_TRADES_PER_SECOND = 1_000
+PACE_SECONDS = 10
+
+BOOKED = "SELECT count(*) FROM ledger.tx WHERE template LIKE 'USER%'"
+SPAN = """
+SELECT extract(EPOCH FROM max(recorded_at) - min(recorded_at)), sum(n_tx) - (array_agg(n_tx ORDER BY batch_id))[1]
+FROM ledger.batch WHERE batch_id > %s
+"""
+
+
+def measure(trades: int, runs: int) -> dict[str, Any]:
+    """One report: medians over `runs`, rates per second, latencies in milliseconds."""
+    settings = read_settings()
+    measured = [_run(settings, trades) for _ in range(runs)]
+    middle = {name: median(run[name] for run in measured) for name in measured[0]}
+    rates = {name: round(value) for name, value in middle.items()}
+    return {
+        "trades": trades,
+        "runs": runs,
+        **rates,
+        "end_to_end_to_posting": round(middle["end_to_end_per_second"] / middle["posting_per_second"], 3),
+        "posting_to_copy": round(middle["posting_per_second"] / middle["copy_per_second"], 3),
+    }
+
+
+def _run(settings: Settings, trades: int) -> dict[str, float]:
+    with TemporaryDirectory(prefix="ballast-bench-", ignore_cleanup_errors=True) as folder:
+        own = settings.model_copy(update={"data": Data(folder=Path(folder)), "run": Run(record_decisions="all")})
+        with open_session(own, Market()) as session:
+            rate = _throughput(session, trades, Path(folder))
+            p50, p99 = _latency(session, Path(folder))
+            posting = posting_rate(session.places.dsn, trades)
+            copied = copy_rate(session.places.dsn, trades)
+    return {
+        "end_to_end_per_second": rate,
+        "posting_per_second": posting,
+        "copy_per_second": copied,
+        "decision_p50_ms": p50,
+        "decision_p99_ms": p99,
+    }
+
+
+def _throughput(session: Session, trades: int, folder: Path) -> float:
+    produce_trades(session.places.kafka, "throughput", trades, now_ms())
+    with _worker(session, folder) as group, psycopg.connect(session.places.dsn, autocommit=True) as connection:
+        _wait_for(connection, group, trades)
+        seconds, counted = connection.execute(SPAN, (0,)).fetchone() or (0, 0)
+    return float(counted) / float(seconds)
+
+
+def _latency(session: Session, folder: Path) -> tuple[float, float]:
+    with _worker(session, folder):
+        time.sleep(2)
+        began_ms = now_ms()
+        pace_trades(session.places.kafka, "latency", PACE_TRADES_PER_SECOND, PACE_SECONDS)
+        time.sleep(1)
+    latencies = sorted(decision_latencies_ms(session.places.kafka, began_ms))
+    return latencies[len(latencies) // 2], latencies[len(latencies) * 99 // 100]
+
+
+@contextmanager
+def _worker(session: Session, folder: Path) -> Iterator[Group]:
+    group = Group("everything", 1, session.env, folder / "worker.log")
+    group.start()
+    try:
+        yield group
+    finally:
+        group.stop()
+
+
+def _wait_for(connection: psycopg.Connection[Any], group: Group, trades: int) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < deadline:
+        group.watch()
+        row = connection.execute(BOOKED).fetchone()
+        if row and row[0] >= trades:
+            return
+        time.sleep(LOOK_SECONDS)
+    msg = f"only {row[0] if row else 0} of {trades} trades were booked within {WAIT_SECONDS:.0f} s"
+    raise TimeoutError(msg)
