@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from app.settings import read_settings
-from domain.errors import BallastError, ConfigError
+from domain.errors import ConfigError
 
 app = typer.Typer(
     name="ballast",
@@ -66,7 +66,9 @@ def demo(
 
 @app.command()
 def run(
-    flows: Annotated[list[str] | None, typer.Argument(help="everything, or some of liability, hedging, execution.")] = None,
+    flows: Annotated[
+        list[str] | None, typer.Argument(help="everything, or some of liability, hedging, execution.")
+    ] = None,
     workers: Annotated[int, typer.Option(help="Processes per flow.", min=1, max=4)] = 1,
     config: Config = None,
 ) -> None:
@@ -83,8 +85,12 @@ def run(
 def produce(
     topic: Annotated[str, typer.Argument(help="A topic, such as dealer.transactions.")],
     file: Annotated[Path | None, typer.Option(help="One message per line; standard input if left out.")] = None,
-    example: Annotated[bool, typer.Option("--example", help="Print lines that can be typed, and send nothing.")] = False,
-    unchecked: Annotated[bool, typer.Option("--unchecked", help="Send lines as they are, also those that do not fit.")] = False,
+    example: Annotated[
+        bool, typer.Option("--example", help="Print lines that can be typed, and send nothing.")
+    ] = False,
+    unchecked: Annotated[
+        bool, typer.Option("--unchecked", help="Send lines as they are, also those that do not fit.")
+    ] = False,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -93,13 +99,13 @@ def produce(
     Example: ballast produce dealer.transactions --example | ballast produce dealer.transactions
     """
     from app import produce as console  # noqa: PLC0415 - a command loads what it needs
-    from app.running import find_places  # noqa: PLC0415
+    from app.running import find_broker  # noqa: PLC0415
 
     named = console.topic_named(topic)
     if example:
-        print("\n".join(console.EXAMPLES.get(topic, ())))
+        print("\n".join(console.examples_of(named)))
         return
-    kafka = find_places(_settings(config)).kafka
+    kafka = find_broker(_settings(config))
     if file is None:
         produced = console.produce(kafka, named, sys.stdin.buffer, check=not unchecked, each=True)
     else:
@@ -135,10 +141,13 @@ def status(config: Config = None, as_json: Json = False) -> None:
 
     Example: ballast status --json
     """
-    from app.running import find_places  # noqa: PLC0415 - a command loads what it needs
+    from app.places import check_broker  # noqa: PLC0415 - a command loads what it needs
+    from app.running import find_places  # noqa: PLC0415
     from app.status import read_status  # noqa: PLC0415
 
-    show(read_status(find_places(_settings(config))), as_json)
+    places = find_places(_settings(config))
+    check_broker(places.kafka)
+    show(read_status(places), as_json)
 
 
 @app.command()
@@ -157,7 +166,9 @@ def migrate(config: Config = None, as_json: Json = False) -> None:
 
 @app.command()
 def schemas(
-    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail when a file is not as generated.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; fail when a file is not as generated.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Write the generated files: JSON Schemas, the AsyncAPI document, the example of all settings.
@@ -206,6 +217,11 @@ def main() -> None:
     """Run the command line; a known trouble is one sentence and its exit code."""
     try:
         app()
-    except BallastError as error:
-        print(f"ballast: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+    except Exception as error:
+        from app.troubles import known_trouble  # noqa: PLC0415 - only a trouble needs it
+
+        known = known_trouble(error)
+        if known is None:
+            raise
+        print(f"ballast: {known}", file=sys.stderr)
+        sys.exit(known.exit_code)

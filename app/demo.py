@@ -79,10 +79,14 @@ def _market(plan: DemoPlan) -> Market:
     if not plan.prices.is_file():
         msg = f"there is no price file {plan.prices}; it is a CSV of bars: timestamp,open,high,low,close,volume"
         raise ConfigError(msg)
-    if plan.bars_per_second is not None or plan.seconds is None:
-        return Market(plan.prices, plan.bars_per_second or 10.0, plan.seed)
-    # The whole path within the time that there is.
-    return Market(plan.prices, max(1.0, sum(1 for _ in read_bars(plan.prices)) / plan.seconds), plan.seed)
+    # All of it is read now, so that a bad row is found before anything starts.
+    bars = sum(1 for _ in read_bars(plan.prices))
+    if not bars:
+        msg = f"the price file {plan.prices} has no bars; a bar is a row of timestamp,open,high,low,close,volume"
+        raise ConfigError(msg)
+    # The whole path within the time that there is, unless a pace is given.
+    paced = max(1.0, bars / plan.seconds) if plan.seconds else 10.0
+    return Market(plan.prices, plan.bars_per_second or paced, plan.seed)
 
 
 def _trade(plan: DemoPlan, session: Session, group: Group, stopping: _Interrupted) -> None:
@@ -102,7 +106,9 @@ def _settle(session: Session, group: Group) -> None:
 
     def is_quiet() -> bool:
         status = read_status(session.places)
-        seen = {name: status[name] for name in ("transactions", "orders", "transfers", "waiting_legs", "liability_cents")}
+        seen = {
+            name: status[name] for name in ("transactions", "orders", "transfers", "waiting_legs", "liability_cents")
+        }
         quiet = before[-1:] == [seen] and not _in_flight(status)
         before.append(seen)
         return quiet
@@ -135,7 +141,15 @@ def _summary(session: Session) -> dict[str, Any]:
         "transfers": sum(status["transfers"].values()),
         "quarantined": sum(status["quarantined"].values()),
     }
-    kept = ("liability_cents", "exposure_cents", "hedge_ratio", "collateral_sats", "leverage", "price_usd", "waiting_legs")
+    kept = (
+        "liability_cents",
+        "exposure_cents",
+        "hedge_ratio",
+        "collateral_sats",
+        "leverage",
+        "price_usd",
+        "waiting_legs",
+    )
     report = counted | {name: status[name] for name in kept} | {"invariants": verdicts(breaches)}
     broken = {name: found for name, found in breaches.items() if found}
     return report | ({"breaches": broken} if broken else {})

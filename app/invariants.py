@@ -112,8 +112,15 @@ def _places_of_legs(evidence: Evidence) -> Counter[str]:
 
 
 def _postings_accounted_for(evidence: Evidence) -> Iterable[str]:
-    flows = {row[0] for row in evidence.connection.execute("SELECT meta ->> 'flow_id' FROM ledger.tx WHERE meta ? 'flow_id'")}
-    fills = {row[0] for row in evidence.connection.execute("SELECT (meta ->> 'sequence')::bigint FROM ledger.tx WHERE meta ? 'sequence'")}
+    flows = {
+        row[0] for row in evidence.connection.execute("SELECT meta ->> 'flow_id' FROM ledger.tx WHERE meta ? 'flow_id'")
+    }
+    fills = {
+        row[0]
+        for row in evidence.connection.execute(
+            "SELECT (meta ->> 'sequence')::bigint FROM ledger.tx WHERE meta ? 'sequence'"
+        )
+    }
     rejected = _rejected_count(evidence)
     missing = [f["id"] for f in _messages(evidence, VENUE_CASHFLOWS.name) if f["id"] not in flows]
     missing += [f["id"] for f in _messages(evidence, VENUE_FILLS.name) if f["sequence"] not in fills]

@@ -1,6 +1,7 @@
 """Joins flows to the outside as the settings say: Kafka topics, Postgres, the exchange."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import psycopg
@@ -21,6 +22,7 @@ from domain.guarded import GuardedPolicy
 from domain.hedging import HedgePolicy
 from domain.topics import ALL, Topic
 from flows.parts import PairingSetup, Parts
+from operators.booking import OpenLedger
 from operators.recall import Correlated, Memory
 from sinks.decisions import DecisionSink
 from sinks.kafka import KafkaSink
@@ -66,9 +68,12 @@ def join(settings: Settings, places: Places, venue_url: str | None, stopping: Ca
 
 
 @stamina.retry(on=FencedError, timeout=TAKE_OVER_SECONDS, attempts=None, wait_initial=0.05, wait_max=0.5)
-def open_ledger(dsn: str) -> PostgresLedger:
-    """The ledger's writer. One that has just been killed holds its lock until the database has noticed."""
-    return PostgresLedger(dsn)
+def open_ledger(dsn: str) -> OpenLedger:
+    """The ledger's writer, with a thread that waits for the database while the flow goes on.
+
+    A writer that has just been killed holds its lock until the database has noticed, so it is tried for a while.
+    """
+    return OpenLedger(PostgresLedger(dsn), ThreadPoolExecutor(1, "ledger").submit)
 
 
 def pairing_setup(settings: Settings, since_ms: int) -> PairingSetup:

@@ -1,10 +1,11 @@
 """Looks into topics without being part of a flow: how much there is, the newest message, everything from the start."""
 
 import json
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import Message as KafkaMessage
 
 from connectors.kafka import METADATA_TIMEOUT_SECONDS, KafkaSettings, broker_topics, client_options
 from domain.errors import ConfigError
@@ -12,6 +13,14 @@ from domain.streams import RawMessage
 from domain.topics import BY_NAME
 
 Partition = tuple[str, int]
+POLL_SECONDS = 0.02
+
+
+class Tail(NamedTuple):
+    """The end of a partition: how many messages it holds, and the newest one."""
+
+    count: int
+    newest: RawMessage | None
 
 
 class Peek:
@@ -25,56 +34,40 @@ class Peek:
             | {"auto.offset.reset": "earliest", "fetch.wait.max.ms": 10}
         )
 
-    def partitions(self) -> list[Partition]:
-        """Every partition of Ballast's topics that the broker has."""
-        there = broker_topics(self._kafka)
-        return [(name, partition) for name in BY_NAME if name in there for partition in range(there[name])]
-
-    def ends(self) -> dict[Partition, int]:
-        """The offset after the last message, by partition."""
-        return {key: self._range(key)[1] for key in self.partitions()}
-
-    def counts(self) -> dict[str, int]:
-        """How many messages there are, by topic."""
-        counts: dict[str, int] = {}
-        for topic, partition in self.partitions():
-            low, high = self._range((topic, partition))
-            counts[topic] = counts.get(topic, 0) + high - low
-        return counts
-
-    def newest(self, topic: str) -> dict[str, Any] | None:
-        """The newest message of a topic with one partition, as JSON; None when there is none that can be read."""
-        low, high = self._range((topic, 0))
-        if high <= low:
-            return None
-        for _, message in self._read([(topic, 0)], {(topic, 0): high - 1}):
-            try:
-                parsed: dict[str, Any] = json.loads(message.value)
-            except ValueError:
-                return None
-            return parsed
-        return None
+    def tails(self) -> dict[Partition, Tail]:
+        """The end of every partition of Ballast's topics."""
+        ranges = {key: self._range(key) for key in self._partitions(list(BY_NAME))}
+        # The embedded broker reports the start of the last batch as the end, so the last batch is read to see.
+        starts = {key: max(low, high - 1) for key, (low, high) in ranges.items()}
+        newest = {
+            key: message
+            for key, message in self._read({k: s for k, s in starts.items() if ranges[k][1] > ranges[k][0]})
+        }
+        return {key: _tail(low, newest.get(key)) for key, (low, _) in ranges.items()}
 
     def everything(self, topic: str) -> Iterator[tuple[Partition, RawMessage]]:
         """Every message of a topic up to its present end."""
-        mine = [key for key in self.partitions() if key[0] == topic]
-        return self._read(mine, {key: self._range(key)[0] for key in mine})
+        starts = {key: self._range(key) for key in self._partitions([topic])}
+        return self._read({key: low for key, (low, high) in starts.items() if high > low})
+
+    def _partitions(self, topics: list[str]) -> list[Partition]:
+        there = broker_topics(self._kafka)
+        return [(name, partition) for name in topics if name in there for partition in range(there[name])]
 
     def _range(self, key: Partition) -> tuple[int, int]:
         low, high = self._consumer.get_watermark_offsets(TopicPartition(*key), timeout=METADATA_TIMEOUT_SECONDS)
         return low, high
 
-    def _read(self, keys: list[Partition], start: dict[Partition, int]) -> Iterator[tuple[Partition, RawMessage]]:
-        open_keys = {key for key in keys if start[key] < self._range(key)[1]}
-        self._consumer.assign([TopicPartition(*key, start[key]) for key in sorted(open_keys)])
-        while open_keys:
-            for message in self._consumer.consume(2000, 0.02):
+    def _read(self, starts: Mapping[Partition, int]) -> Iterator[tuple[Partition, RawMessage]]:
+        unread = set(starts)
+        self._consumer.assign([TopicPartition(*key, start) for key, start in sorted(starts.items())])
+        while unread:
+            for message in self._consumer.consume(2000, POLL_SECONDS):
                 key, error = (str(message.topic()), int(message.partition() or 0)), message.error()
                 if error is None:
-                    value, name = message.value() or b"", message.key()
-                    yield key, RawMessage(int(message.offset() or 0), message.timestamp()[1], _bytes(name), _bytes(value) or b"")
+                    yield key, _raw(message)
                 elif error.code() == KafkaError._PARTITION_EOF:
-                    open_keys.discard(key)
+                    unread.discard(key)
                 elif not error.retriable():
                     msg = f"reading {key[0]} failed: {error.str()}"
                     raise ConfigError(msg)
@@ -82,6 +75,36 @@ class Peek:
     def close(self) -> None:
         """Give the consumer back."""
         self._consumer.close()
+
+
+def newest_json(tails: Mapping[Partition, Tail], topic: str) -> dict[str, Any] | None:
+    """The newest message of a topic with one partition; None when there is none that can be read."""
+    tail = tails.get((topic, 0))
+    if tail is None or tail.newest is None:
+        return None
+    try:
+        parsed = json.loads(tail.newest.value)
+    except ValueError:
+        return None
+    return parsed if isinstance(parsed, dict) else None
+
+
+def counts(tails: Mapping[Partition, Tail]) -> dict[str, int]:
+    """How many messages there are, by topic."""
+    found: dict[str, int] = {}
+    for (topic, _), tail in tails.items():
+        found[topic] = found.get(topic, 0) + tail.count
+    return {topic: count for topic, count in found.items() if count}
+
+
+def _tail(low: int, newest: RawMessage | None) -> Tail:
+    return Tail(newest.offset + 1 - low if newest else 0, newest)
+
+
+def _raw(message: KafkaMessage) -> RawMessage:
+    return RawMessage(
+        int(message.offset() or 0), message.timestamp()[1], _bytes(message.key()), _bytes(message.value()) or b""
+    )
 
 
 def _bytes(value: bytes | str | None) -> bytes | None:

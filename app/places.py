@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import psycopg
 
 from app.settings import Settings
+from app.troubles import known_trouble
 from connectors.embedded import embedded_broker, embedded_postgres
-from connectors.kafka import KafkaSettings
+from connectors.kafka import KafkaSettings, broker_topics
 from connectors.topics import create_topics
-from domain.errors import ConfigError
 from sinks.migrations import migrate
 
 
@@ -28,7 +28,9 @@ def open_places(settings: Settings) -> Iterator[Places]:
     """Start what is not named, check what is, and bring both up to date. ConfigError says what is missing."""
     with ExitStack() as stack:
         dsn = named_dsn(settings) or stack.enter_context(embedded_postgres(settings.data.folder / "postgres"))
-        bootstrap = settings.kafka.bootstrap or stack.enter_context(embedded_broker(settings.data.folder / "broker.log"))
+        bootstrap = settings.kafka.bootstrap or stack.enter_context(
+            embedded_broker(settings.data.folder / "broker.log")
+        )
         kafka = kafka_settings(settings, bootstrap)
         prepare(dsn, kafka)
         yield Places(dsn, kafka, settings.kafka.bootstrap is None)
@@ -37,6 +39,7 @@ def open_places(settings: Settings) -> Iterator[Places]:
 def prepare(dsn: str, kafka: KafkaSettings) -> tuple[list[str], list[str]]:
     """Apply migrations and create topics that are missing; returns the names of both."""
     check_database(dsn)
+    check_broker(kafka)
     return migrate(dsn), create_topics(kafka)
 
 
@@ -44,10 +47,15 @@ def check_database(dsn: str) -> None:
     """ConfigError in one sentence when the database does not let us in."""
     try:
         psycopg.connect(dsn, connect_timeout=5).close()
-    except psycopg.OperationalError as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else "no answer"
-        msg = f"Postgres does not let us in: {first}; check postgres.dsn (BALLAST_POSTGRES__DSN) and that the server runs"
-        raise ConfigError(msg) from error
+    except psycopg.Error as error:
+        trouble = known_trouble(error)
+        assert trouble is not None, "an error of Postgres is known"  # noqa: S101
+        raise trouble from error
+
+
+def check_broker(kafka: KafkaSettings) -> None:
+    """ConfigError in one sentence when no broker answers; librdkafka's own lines on standard error are left out."""
+    broker_topics(kafka._replace(options={**kafka.options, "log_level": "0"}))
 
 
 def named_dsn(settings: Settings) -> str | None:
@@ -59,5 +67,3 @@ def kafka_settings(settings: Settings, bootstrap: str) -> KafkaSettings:
     """Settings of every Kafka client, secrets included."""
     secrets = {name: value.get_secret_value() for name, value in settings.kafka.secret_options.items()}
     return KafkaSettings(bootstrap, "ballast", {**settings.kafka.options, **secrets})
-
-

@@ -62,6 +62,14 @@ def topic_named(name: str) -> Topic:
     return BY_NAME[name]
 
 
+def examples_of(topic: Topic) -> tuple[str, ...]:
+    """Lines that can be typed; ConfigError for a topic that only Ballast itself writes to."""
+    if topic.name not in EXAMPLES:
+        msg = f"{topic.name} is written by Ballast itself; people write to {', '.join(sorted(EXAMPLES))}"
+        raise ConfigError(msg)
+    return EXAMPLES[topic.name]
+
+
 def produce(kafka: KafkaSettings, topic: Topic, lines: Iterable[bytes], *, check: bool, each: bool) -> Produced:
     """Send lines as messages. With `check` a line that does not fit is refused, not sent; with `each` every line is on its
     way at once, as at a console. ConfigError when the broker does not take them."""
@@ -104,6 +112,10 @@ def _send(producer: Producer, topic: str, line: bytes, failed: list[KafkaError])
 def _finish(producer: Producer, failed: list[KafkaError], kafka: KafkaSettings) -> None:
     left = producer.flush(DELIVERY_TIMEOUT_SECONDS)
     if failed or left:
-        why = failed[0].str() if failed else f"{left} messages were not acknowledged within {DELIVERY_TIMEOUT_SECONDS:.0f} s"
+        why = (
+            failed[0].str()
+            if failed
+            else f"{left} messages were not acknowledged within {DELIVERY_TIMEOUT_SECONDS:.0f} s"
+        )
         msg = f"the broker at {kafka.bootstrap} did not take every message: {why}"
         raise ConfigError(msg)

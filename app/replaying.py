@@ -21,6 +21,7 @@ from domain.streams import Outgoing, RawMessage
 from domain.topics import OUTPUTS, Topic
 from flows import everything
 from flows.parts import PairingSetup, Parts
+from operators.booking import OpenLedger, at_once
 from operators.recall import Memory
 from operators.reserving import Reservations
 from sinks.memory import ListSink
@@ -64,7 +65,7 @@ def memory_parts(
         outgoing=ListSink(outgoing),
         quarantine=ListSink([]),
         decisions=ListSink([]),
-        open_ledger=lambda: ledger,
+        open_ledger=lambda: OpenLedger(ledger, at_once),
         open_history=lambda: ledger.correlated,
         open_reservations=_no_reservations,
         pairing=_without_recall(pairing_setup(settings, 0)),
@@ -82,7 +83,9 @@ def _without_recall(pairing: PairingSetup) -> PairingSetup:
     return PairingSetup(pairing.rule, pairing.shards, NO_RECALL, pairing.leg_age_max_ms)
 
 
-def replay_folder(settings: Settings, folder: Path, out: Path, batch_size: int = 1000, workers: int = 1) -> dict[str, int]:
+def replay_folder(
+    settings: Settings, folder: Path, out: Path, batch_size: int = 1000, workers: int = 1
+) -> dict[str, int]:
     """Replay the recorded topics of `folder` into `out`; returns how many lines each file got."""
     recorded = read_folder(folder, everything.INPUTS)
     replayed = replay(settings, recorded, batch_size, workers)

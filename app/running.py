@@ -3,6 +3,7 @@
 The addresses are in `running.json` in the data folder for as long as the process that wrote it lives.
 """
 
+import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -10,23 +11,43 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from app.places import Places, kafka_settings, named_dsn
+from app.places import Places, check_broker, kafka_settings, named_dsn
 from app.settings import Settings
+from connectors.kafka import KafkaSettings
 from domain.errors import ConfigError
 
 FILE = "running.json"
+LOCK = "running.lock"
+
+
+@contextmanager
+def claimed(settings: Settings) -> Iterator[None]:
+    """Have the data folder for oneself until the block, or the process, ends; nothing in it may be touched before.
+
+    ConfigError when another process has it.
+    """
+    folder = settings.data.folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / LOCK).open("a")
+    except OSError as error:
+        msg = f"the data folder {folder} cannot be written to: {error.strerror}; set data.folder to another one"
+        raise ConfigError(msg) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            who = f"process {other['pid']}" if (other := _alive(folder / FILE)) else "another process"
+            msg = f"{who} already runs over {folder}; stop it, or set data.folder to another one"
+            raise ConfigError(msg) from error
+        yield
 
 
 @contextmanager
 def announced(settings: Settings, places: Places, venue_url: str | None) -> Iterator[None]:
-    """Tell other commands where things are, until the block ends. ConfigError when another one runs over this folder."""
-    other = _alive(settings.data.folder / FILE)
-    if other is not None:
-        msg = f"process {other['pid']} already runs over {settings.data.folder}; stop it, or set data.folder to another one"
-        raise ConfigError(msg)
+    """Tell other commands where things are, until the block ends."""
     path = settings.data.folder / FILE
     facts = {"pid": os.getpid(), "dsn": places.dsn, "bootstrap": places.kafka.bootstrap, "venue_url": venue_url}
-    path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(mode=0o600)
     path.write_text(json.dumps(facts) + "\n")
     try:
@@ -47,6 +68,17 @@ def find_places(settings: Settings) -> Places:
         )
         raise ConfigError(msg)
     return Places(dsn, kafka_settings(settings, bootstrap), broker_is_new=False)
+
+
+def find_broker(settings: Settings) -> KafkaSettings:
+    """The broker that settings name, else that of what runs over the data folder; ConfigError when none answers."""
+    bootstrap = settings.kafka.bootstrap or (_alive(settings.data.folder / FILE) or {}).get("bootstrap")
+    if bootstrap is None:
+        msg = f"nothing runs over {settings.data.folder}, and settings name no broker; start: ballast demo (or set kafka.bootstrap)"
+        raise ConfigError(msg)
+    kafka = kafka_settings(settings, bootstrap)
+    check_broker(kafka)
+    return kafka
 
 
 def venue_url(settings: Settings) -> str | None:

@@ -10,8 +10,8 @@ from pathlib import Path
 from shutil import rmtree
 
 from app.places import Places, open_places
-from app.running import announced
-from app.settings import Settings
+from app.running import announced, claimed
+from app.settings import CONFIG_VARIABLE, NO_FILE, Settings
 from connectors.embedded import die_with_parent, free_port, stop
 from domain.errors import ConfigError
 
@@ -40,6 +40,7 @@ class Session:
 def open_session(settings: Settings, market: Market) -> Iterator[Session]:
     """Start what settings do not name. The simulated exchange keeps its truth in the data folder."""
     with ExitStack() as stack:
+        stack.enter_context(claimed(settings))
         places = stack.enter_context(open_places(settings))
         if places.broker_is_new:
             # Offsets into topics that are gone mean nothing; the ledger knows what was booked.
@@ -50,7 +51,7 @@ def open_session(settings: Settings, market: Market) -> Iterator[Session]:
 
 
 def worker_env(settings: Settings, places: Places, venue_url: str) -> dict[str, str]:
-    """The environment of worker processes: the settings as they were read here, with the places filled in."""
+    """The environment of worker processes: the settings as they were read here, with the places filled in, and no file."""
     filled = settings.model_copy(
         update={
             "kafka": settings.kafka.model_copy(update={"bootstrap": places.kafka.bootstrap}),
@@ -61,7 +62,9 @@ def worker_env(settings: Settings, places: Places, venue_url: str) -> dict[str, 
         f"BALLAST_{name.upper()}": json.dumps(section.model_dump(mode="json", exclude={"dsn", "secret_options"}))
         for name, section in filled
     }
-    return env | {"BALLAST_POSTGRES__DSN": places.dsn}
+    secrets = {name: value.get_secret_value() for name, value in settings.kafka.secret_options.items()}
+    shown_to_nobody = {"BALLAST_POSTGRES__DSN": places.dsn, "BALLAST_KAFKA__SECRET_OPTIONS": json.dumps(secrets)}
+    return env | shown_to_nobody | {CONFIG_VARIABLE: NO_FILE}
 
 
 @contextmanager

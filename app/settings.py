@@ -16,6 +16,8 @@ from domain.errors import ConfigError
 
 CONFIG_VARIABLE = "BALLAST_CONFIG"
 DEFAULT_FILE = "ballast.toml"
+NO_FILE = ""
+"""The value of the variable that says that the environment is all there is."""
 
 
 class Section(BaseModel):
@@ -27,14 +29,18 @@ class Kafka(Section):
 
     bootstrap: str | None = Field(None, description="host:port of a Kafka broker; left out: the embedded one")
     options: dict[str, str] = Field({}, description="more librdkafka options, such as security.protocol")
-    secret_options: dict[str, SecretStr] = Field({}, description="options that must not be shown, such as sasl.password")
+    secret_options: dict[str, SecretStr] = Field(
+        {}, description="options that must not be shown, such as sasl.password"
+    )
     lanes: PositiveInt = Field(1, description="consumers per flow; fixed for the life of a recovery folder")
 
 
 class Postgres(Section):
     """The database; without `dsn` an embedded one is started, which keeps its data in `data.folder`."""
 
-    dsn: SecretStr | None = Field(None, description="postgresql://user:password@host/database; left out: the embedded one")
+    dsn: SecretStr | None = Field(
+        None, description="postgresql://user:password@host/database; left out: the embedded one"
+    )
 
 
 class Data(Section):
@@ -50,8 +56,12 @@ class Pairing(Section):
         "closest", description="closest: the best match, whatever the order; first: the reference system's rule"
     )
     shards: PositiveInt = Field(8, description="fixed for the life of a recovery folder")
-    leg_age_max_seconds: PositiveInt = Field(3600, description="a leg that waits longer raises an alarm, and goes on waiting")
-    memory_seconds: PositiveInt = Field(600, description="paired legs stay in memory for so long, older ones are looked up")
+    leg_age_max_seconds: PositiveInt = Field(
+        3600, description="a leg that waits longer raises an alarm, and goes on waiting"
+    )
+    memory_seconds: PositiveInt = Field(
+        600, description="paired legs stay in memory for so long, older ones are looked up"
+    )
 
 
 class Hedging(Section):
@@ -64,7 +74,9 @@ class Hedging(Section):
     high_bound_ratio_shorting: Decimal = Field(Decimal("1.03"), description="above it, buy")
     minimum_liability_threshold_cents: PositiveInt = Field(5000, description="a smaller liability is not hedged")
     order_contracts_max: PositiveInt = Field(5000, description="guarded: no order is larger; one contract is 100 USD")
-    order_interval_min_ms: PositiveInt = Field(100, description="guarded: orders keep this distance, and so do transfers")
+    order_interval_min_ms: PositiveInt = Field(
+        100, description="guarded: orders keep this distance, and so do transfers"
+    )
     withdrawal_min_sats: PositiveInt = Field(100_000, description="guarded: the least that the exchange sends on chain")
 
 
@@ -111,9 +123,7 @@ class Run(Section):
 class Settings(BaseSettings):
     """All sections; frozen once read."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="BALLAST_", env_nested_delimiter="__", frozen=True, extra="forbid"
-    )
+    model_config = SettingsConfigDict(env_prefix="BALLAST_", env_nested_delimiter="__", frozen=True, extra="forbid")
 
     data: Data = Data()
     kafka: Kafka = Kafka()
@@ -152,12 +162,14 @@ def read_settings(path: Path | None = None) -> Settings:
         where = ".".join(map(str, first["loc"]))
         msg = f"the setting {where} is wrong: {first['msg']}; ballast.example.toml shows every setting"
         raise ConfigError(msg) from error
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         msg = f"{file or 'the environment'} cannot be read as settings: {error}"
         raise ConfigError(msg) from error
 
 
 def _settings_file(path: Path | None) -> Path | None:
+    if path is None and os.environ.get(CONFIG_VARIABLE) == NO_FILE:
+        return None
     named = path or (Path(os.environ[CONFIG_VARIABLE]) if CONFIG_VARIABLE in os.environ else None)
     if named is not None and not named.is_file():
         msg = f"there is no settings file {named}; ballast.example.toml shows every setting"

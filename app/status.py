@@ -7,10 +7,10 @@ from typing import Any
 import psycopg
 from psycopg.rows import TupleRow
 
-from app.peek import Peek
+from app.peek import Partition, Peek, Tail, counts, newest_json
 from app.places import Places
 from connectors.clock import now_ms
-from domain.facts import LIABILITY
+from domain.accounts import LIABILITY
 
 TRADES = """
 SELECT count(*) FILTER (WHERE template LIKE 'USER\\_%') - count(*) FILTER (WHERE template LIKE 'REVERT\\_%'), count(*)
@@ -20,6 +20,7 @@ BALANCE = "SELECT coalesce((SELECT settled FROM ledger.balances WHERE account = 
 LAST_DECISIONS = """
 SELECT DISTINCT ON (kind) kind, action, rule, reason FROM treasury.decision ORDER BY kind, as_of DESC, recorded_at DESC
 """
+FACTS = ("venue.positions", "venue.balances", "market.ticks")
 Connection = psycopg.Connection[TupleRow]
 
 
@@ -28,7 +29,15 @@ def read_status(places: Places) -> dict[str, Any]:
     peek = Peek(places.kafka)
     try:
         with psycopg.connect(places.dsn) as connection:
-            return {**_booked(connection), **_hedged(connection, peek), **_asked(connection), **_topics(connection, peek)}
+            tails = peek.tails()
+            waiting = {"waiting_legs": waiting_legs(peek)}
+            return {
+                **_booked(connection),
+                **_hedged(connection, tails),
+                **_asked(connection),
+                **waiting,
+                **_topics(connection, tails),
+            }
     finally:
         peek.close()
 
@@ -37,12 +46,17 @@ def _booked(connection: Connection) -> dict[str, Any]:
     trades, transactions = connection.execute(TRADES).fetchone() or (0, 0)
     rejected = _count(connection, "SELECT count(*) FROM ledger.reject")
     conflicts = _count(connection, "SELECT count(*) FROM ledger.conflict")
-    return {"trades": trades, "transactions": transactions, "postings_rejected": rejected, "postings_in_conflict": conflicts}
+    return {
+        "trades": trades,
+        "transactions": transactions,
+        "postings_rejected": rejected,
+        "postings_in_conflict": conflicts,
+    }
 
 
-def _hedged(connection: Connection, peek: Peek) -> dict[str, Any]:
+def _hedged(connection: Connection, tails: dict[Partition, Tail]) -> dict[str, Any]:
     liability_cents = _count(connection, BALANCE, *LIABILITY)
-    position, balance, tick = (peek.newest(f"{name}") for name in ("venue.positions", "venue.balances", "market.ticks"))
+    position, balance, tick = (newest_json(tails, name) for name in FACTS)
     exposure_cents = position["exposure_cents"] if position else 0
     collateral_sats = balance["trading_equity_sats"] if balance else 0
     price_usd = Decimal(tick["price_usd"]) if tick else None
@@ -73,7 +87,9 @@ def leverage(exposure_cents: int, collateral_sats: int, price_usd: Decimal | Non
 
 def _asked(connection: Connection) -> dict[str, Any]:
     return {
-        "orders": dict(_pairs(connection, "SELECT state, count(*) FROM treasury.venue_order GROUP BY state ORDER BY state")),
+        "orders": dict(
+            _pairs(connection, "SELECT state, count(*) FROM treasury.venue_order GROUP BY state ORDER BY state")
+        ),
         "transfers": dict(
             _pairs(connection, "SELECT state, count(*) FROM treasury.venue_transfer GROUP BY state ORDER BY state")
         ),
@@ -85,12 +101,11 @@ def _asked(connection: Connection) -> dict[str, Any]:
     }
 
 
-def _topics(connection: Connection, peek: Peek) -> dict[str, Any]:
+def _topics(connection: Connection, tails: dict[Partition, Tail]) -> dict[str, Any]:
     quarantined = "SELECT topic, count(*) FROM treasury.quarantine GROUP BY topic ORDER BY topic"
     return {
-        "waiting_legs": waiting_legs(peek),
         "quarantined": dict(_pairs(connection, quarantined)),
-        "messages": {topic: count for topic, count in peek.counts().items() if count},
+        "messages": counts(tails),
     }
 
 

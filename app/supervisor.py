@@ -14,14 +14,14 @@ from pathlib import Path
 
 import structlog
 
-from connectors.embedded import die_with_parent, free_port, stop
+from connectors.embedded import die_with_parent, ended, free_port, stop
 from domain.errors import BallastError, ConfigError, FencedError, InvariantError
 
 FALLS_MAX = 5
 FALLS_WINDOW_SECONDS = 60.0
 BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 STOP_TIMEOUT_SECONDS = 15.0
-HOPELESS = frozenset(error.exit_code for error in (ConfigError, FencedError, InvariantError))
+HOPELESS = {error.exit_code: error for error in (ConfigError, FencedError, InvariantError)}
 
 log = structlog.get_logger()
 
@@ -37,13 +37,15 @@ class Group:
         self.flow = flow
         self.falls: list[float] = []
         self._count = processes
-        self._env = {**os.environ, **env}
+        # What our environment says was read already and is in `env`; a variable for one key would win over a section.
+        self._env = {name: value for name, value in os.environ.items() if not name.startswith("BALLAST_")} | dict(env)
         self._log_file = log_file
         self._processes: list[subprocess.Popen[bytes]] = []
-        self._start_at = 0.0
+        self._start_at: float | None = None
 
     def start(self) -> None:
         """Start all processes."""
+        self._start_at = None
         addresses = ",".join(f"127.0.0.1:{free_port()}" for _ in range(self._count))
         cluster = [[str(i), addresses] for i in range(self._count)] if self._count > 1 else [[]]
         self._processes = [self._spawn(arguments) for arguments in cluster]
@@ -72,12 +74,10 @@ class Group:
 
     def watch(self) -> None:
         """Start the group again if it fell; call it often. BallastError when it must not be started again."""
-        codes = [process.poll() for process in self._processes]
-        if all(code is None for code in codes):
-            return
-        if self._processes:
-            self._fall(next(code for code in codes if code is not None))
-        elif time.monotonic() >= self._start_at:
+        fallen = [code for process in self._processes if (code := process.poll()) is not None]
+        if fallen:
+            self._fall(fallen[0])
+        elif self._start_at is not None and time.monotonic() >= self._start_at:
             self.start()
 
     def _fall(self, code: int) -> None:
@@ -86,11 +86,13 @@ class Group:
         hopeless = next((found for found in [code, *codes] if found in HOPELESS), None)
         if hopeless is not None:
             msg = f"the flow {self.flow} stopped and was not started again, see what it said{self._where()}"
-            raise ConfigError(msg) if hopeless == ConfigError.exit_code else FencedError(msg)
+            raise HOPELESS[hopeless](msg)
         now = time.monotonic()
         self.falls = [*(fall for fall in self.falls if now - fall < FALLS_WINDOW_SECONDS), now]
         if len(self.falls) > FALLS_MAX:
-            msg = f"the flow {self.flow} fell {len(self.falls)} times within {FALLS_WINDOW_SECONDS:.0f} s{self._where()}"
+            msg = (
+                f"the flow {self.flow} fell {len(self.falls)} times within {FALLS_WINDOW_SECONDS:.0f} s{self._where()}"
+            )
             raise CrashLoopError(msg)
         wait = BACKOFF_SECONDS[len(self.falls) - 1]
         self._start_at = now + wait
@@ -104,4 +106,4 @@ class Group:
         for process in self._processes:
             if process.poll() is None:
                 process.terminate()
-        return [stop(process, STOP_TIMEOUT_SECONDS) for process in self._processes]
+        return [ended(process, STOP_TIMEOUT_SECONDS) for process in self._processes]

@@ -45,7 +45,10 @@ def _rows(status: dict[str, Any]) -> Iterator[tuple[str, Text]]:
     yield "collateral", Text(f"{bitcoin(status['collateral_sats'])} trading, {bitcoin(status['funding_sats'])} funding")
     yield "leverage", gauge(status["leverage"], Decimal(2), Decimal(4), Decimal(5))
     for kind, last in sorted(status["last_decisions"].items()):
-        yield f"last {kind}", Text(f"{last['action'].replace('_', ' ')}: {last['reason']}", overflow="ellipsis", no_wrap=True)
+        yield (
+            f"last {kind}",
+            Text(f"{last['action'].replace('_', ' ')}: {last['reason']}", overflow="ellipsis", no_wrap=True),
+        )
     yield "orders", Text(counts(status["orders"]))
     yield "transfers", Text(counts(status["transfers"]))
     yield "waiting legs", Text(_waiting(status["waiting_legs"]))

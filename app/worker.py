@@ -6,6 +6,7 @@ SIGTERM sets a flag, every source ends, the last snapshots are taken, and the pr
 ends it with another code; who started it decides whether to start it again.
 """
 
+import gc
 import signal
 import sys
 from collections.abc import Callable
@@ -75,6 +76,7 @@ def run(name: str, process_id: int | None, addresses: list[str] | None) -> None:
     if process_id in (None, 0):
         prepare_recovery(folder)
         check_shape(folder, shape_of(flow, list(parts.partitions), settings.pairing.shards, settings.kafka.lanes))
+    _collect_rarely()
     log.info("worker.started", flow=name, process_id=process_id or 0)
     cli_main(
         flow,
@@ -84,6 +86,12 @@ def run(name: str, process_id: int | None, addresses: list[str] | None) -> None:
         recovery_config=RecoveryConfig(str(folder), backup_interval=timedelta(0)),
     )
     log.info("worker.stopped", flow=name)
+
+
+def _collect_rarely() -> None:
+    """Flows make many objects and hardly any cycles; looking for cycles as often as Python does by itself costs a tenth."""
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
 
 
 def prepare_recovery(folder: Path) -> None:

@@ -75,10 +75,17 @@ def embedded_broker(log: Path) -> Iterator[str]:
 
 
 @contextmanager
-def child(command: list[str], out: object = None, env: dict[str, str] | None = None) -> Iterator["subprocess.Popen[bytes]"]:
+def child(
+    command: list[str], out: object = None, env: dict[str, str] | None = None
+) -> Iterator["subprocess.Popen[bytes]"]:
     """Run a command for as long as the block lasts, then end it: SIGTERM, and SIGKILL when it does not listen."""
     process = subprocess.Popen(  # noqa: S603 - our own commands only
-        command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=env, preexec_fn=die_with_parent  # type: ignore[call-overload]
+        command,
+        stdout=out,
+        stderr=out,
+        stdin=subprocess.DEVNULL,
+        env=env,
+        preexec_fn=die_with_parent,  # type: ignore[call-overload]
     )
     try:
         yield process
@@ -90,9 +97,17 @@ def stop(process: "subprocess.Popen[bytes]", timeout_seconds: float = STOP_TIMEO
     """End a process: SIGTERM, and SIGKILL when it does not listen; returns its exit code."""
     if process.poll() is None:
         process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            return process.wait(timeout_seconds)
-        process.kill()
+    return ended(process, timeout_seconds)
+
+
+def ended(process: "subprocess.Popen[bytes]", timeout_seconds: float = STOP_TIMEOUT_SECONDS) -> int:
+    """Wait for a process that was asked to end, and SIGKILL it when it does not; returns its exit code.
+
+    It is not asked twice: a second SIGTERM can hit a Python that has just put its signal handlers away.
+    """
+    with suppress(subprocess.TimeoutExpired):
+        return process.wait(timeout_seconds)
+    process.kill()
     return process.wait()
 
 

@@ -1,7 +1,7 @@
 """Kafka as a source: our own, since the built-in one skips silently to the end when its offset has been retained away.
 
 The source is split into a fixed number of *lanes*; a lane is one consumer over its share of all partitions, and its place in
-each of them is its snapshot. It never blocks the worker. A partition that has been read to its end and stays silent goes on
+each of them is its snapshot. It never blocks the worker, and hands on all partitions side by side (`lane.py`). A partition that has been read to its end and stays silent goes on
 telling time: its watermark follows the clock, less a slack for what is still on its way, so idle streams never stall live
 ones. Offsets are also committed to a consumer group, for Kafka's own tools to show the lag; nothing is read back from it.
 """
@@ -16,6 +16,7 @@ from confluent_kafka import Message as KafkaMessage
 from confluent_kafka.admin import AdminClient
 
 from connectors.clock import Clock
+from connectors.lane import WAITING_MAX, Horizon, Place
 from domain.errors import ConfigError
 from domain.streams import RawBatch, RawMessage, source_name
 
@@ -86,19 +87,6 @@ class KafkaSource(FixedPartitionedSource[RawBatch, dict[str, int]]):
         return _Lane(self._kafka, mine, resume_state or {}, self._clock, self._stopping, self._batch_size)
 
 
-class _Place:
-    """How far one partition has been read."""
-
-    __slots__ = ("at_end", "next_offset", "partition", "topic", "watermark_ms")
-
-    def __init__(self, topic: str, partition: int, next_offset: int) -> None:
-        self.topic = topic
-        self.partition = partition
-        self.next_offset = next_offset
-        self.watermark_ms = -1
-        self.at_end = False
-
-
 class _Lane(StatefulSourcePartition[RawBatch, dict[str, int]]):
     def __init__(
         self,
@@ -113,6 +101,7 @@ class _Lane(StatefulSourcePartition[RawBatch, dict[str, int]]):
         self._stopping = stopping
         self._batch_size = batch_size
         self._awake: datetime | None = None
+        self._horizon = Horizon()
         self._consumer = Consumer(
             client_options(kafka)
             | {
@@ -124,67 +113,57 @@ class _Lane(StatefulSourcePartition[RawBatch, dict[str, int]]):
                 "queued.max.messages.kbytes": 65536,
             }
         )
-        self._places = {(t, p): _Place(t, p, resume.get(source_name(t, p), 0)) for t, p in partitions}
+        self._places = {(t, p): Place(t, p, resume.get(source_name(t, p), 0)) for t, p in partitions}
         for place in self._places.values():
             self._check_offset(place, source_name(place.topic, place.partition) in resume)
         self._consumer.assign([TopicPartition(p.topic, p.partition, p.next_offset) for p in self._places.values()])
 
-    def _check_offset(self, place: _Place, resumed: bool) -> None:
-        low, high = self._consumer.get_watermark_offsets(
+    def _check_offset(self, place: Place, resumed: bool) -> None:
+        low, _ = self._consumer.get_watermark_offsets(
             TopicPartition(place.topic, place.partition), timeout=METADATA_TIMEOUT_SECONDS
         )
         if not resumed:
             place.next_offset = low
-        elif not low <= place.next_offset <= high:
-            msg = (
-                f"{place.topic}[{place.partition}] was read to offset {place.next_offset}, the broker has {low} to {high}: "
-                "messages were deleted before they were read, or the topic is a new one. Restore the topic, or accept "
-                "the gap by starting over an empty recovery folder"
+        elif place.next_offset < low:
+            raise ConfigError(
+                _gap(place.topic, place.partition, f"was read to {place.next_offset}, the broker has it from {low}")
             )
-            raise ConfigError(msg)
 
     def next_batch(self) -> Iterable[RawBatch]:
         if self._stopping():
             raise StopIteration
-        read: dict[tuple[str, int], list[RawMessage]] = {}
-        for message in self._consumer.consume(self._batch_size, 0):
-            self._take(message, read)
-        self._awake = None if read else datetime.now(UTC) + IDLE  # noqa: TID251 - Bytewax wants system time
-        return self._batches(read)
+        now_ms = self._clock()
+        messages = self._consumer.consume(self._batch_size, 0)
+        for message in messages:
+            self._take(message, now_ms)
+        self._hold_back()
+        batches = self._horizon.advance(self._places.values(), now_ms - SLACK_MS)
+        self._awake = None if messages else datetime.now(UTC) + IDLE  # noqa: TID251 - Bytewax wants system time
+        return batches
 
-    def _take(self, message: KafkaMessage, read: dict[tuple[str, int], list[RawMessage]]) -> None:
+    def _take(self, message: KafkaMessage, now_ms: int) -> None:
         error = message.error()
         key = (str(message.topic()), int(message.partition() or 0))
         if error is None:
-            self._places[key].at_end = False
-            raw = RawMessage(
-                int(message.offset() or 0), message.timestamp()[1], _bytes_or_none(message.key()), _bytes(message.value())
-            )
-            read.setdefault(key, []).append(raw)
+            # Producers may stamp what they like; nothing can have entered its topic in the future, or before time began.
+            at_ms = max(0, min(message.timestamp()[1], now_ms))
+            raw = RawMessage(int(message.offset() or 0), at_ms, _bytes_or_none(message.key()), _bytes(message.value()))
+            self._places[key].read(raw)
         elif error.code() == KafkaError._PARTITION_EOF:
             self._places[key].at_end = True
+        elif error.code() == KafkaError._AUTO_OFFSET_RESET:
+            raise ConfigError(_gap(*key, f"has no offset {self._places[key].next_offset} any more, or not yet"))
         elif not error.retriable():
             msg = f"reading {key[0]}[{key[1]}] failed: {error.str()}"
             raise ConfigError(msg)
 
-    def _batches(self, read: dict[tuple[str, int], list[RawMessage]]) -> list[RawBatch]:
-        heartbeat_ms = self._clock() - SLACK_MS
-        batches = []
-        for key, place in self._places.items():
-            messages = read.get(key, [])
-            watermark_ms = self._watermark(place, messages, heartbeat_ms)
-            if messages or watermark_ms > place.watermark_ms:
-                place.watermark_ms = watermark_ms
-                batches.append(RawBatch(place.topic, place.partition, watermark_ms, messages))
-        return batches
-
-    @staticmethod
-    def _watermark(place: _Place, messages: list[RawMessage], heartbeat_ms: int) -> int:
-        watermark_ms = place.watermark_ms
-        if messages:
-            place.next_offset = messages[-1].offset + 1
-            watermark_ms = max(watermark_ms, max(message.at_ms for message in messages))
-        return max(watermark_ms, heartbeat_ms) if place.at_end else watermark_ms
+    def _hold_back(self) -> None:
+        for place in self._places.values():
+            if place.is_paused != (len(place.waiting) > WAITING_MAX):
+                place.is_paused = not place.is_paused
+                (self._consumer.pause if place.is_paused else self._consumer.resume)(
+                    [TopicPartition(place.topic, place.partition)]
+                )
 
     def next_awake(self) -> datetime | None:
         return self._awake
@@ -194,6 +173,13 @@ class _Lane(StatefulSourcePartition[RawBatch, dict[str, int]]):
 
     def close(self) -> None:
         self._consumer.close()
+
+
+def _gap(topic: str, partition: int, what: str) -> str:
+    return (
+        f"{topic}[{partition}] {what}: messages were deleted before they were read, or the topic is a new one. "
+        "Restore the topic, or accept the gap by starting over an empty recovery folder"
+    )
 
 
 def _bytes(value: bytes | str | None) -> bytes:

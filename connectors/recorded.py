@@ -11,6 +11,7 @@ is taken too: it gets the partition 0, its line number as offset, and its own ti
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from bytewax.inputs import AbortExecution, FixedPartitionedSource, StatefulSourc
 
 from domain.errors import ConfigError
 from domain.messages import parse_ms
-from domain.streams import FOREVER_MS, RawBatch, RawMessage, source_name
+from domain.streams import FOREVER_MS, LATEST_MS, RawBatch, RawMessage, source_name
 from domain.topics import BY_NAME, Topic
 
 Recorded = Mapping[tuple[str, int], Sequence[RawMessage]]
@@ -28,11 +29,12 @@ Recorded = Mapping[tuple[str, int], Sequence[RawMessage]]
 class RecordedSource(FixedPartitionedSource[RawBatch, int]):
     """Hands on recorded messages in batches; when a partition ends, its watermark is for ever.
 
-    `crash_at` ends a run without a snapshot once a partition has handed on so many messages, as a crash would.
+    A message that is older than one before it in its partition (clocks of producers differ) gets the time of that one, so
+    what follows does not depend on the size of batches. `crash_at` ends a run without a snapshot once a partition has handed on so many messages, as a crash would.
     """
 
     def __init__(self, recorded: Recorded, batch_size: int = 1000, crash_at: int | None = None) -> None:
-        self._recorded = {source_name(*key): (key, messages) for key, messages in recorded.items()}
+        self._recorded = {source_name(*key): (key, _in_time(messages)) for key, messages in recorded.items()}
         self._batch_size = batch_size
         self._crash_at = crash_at
 
@@ -63,11 +65,16 @@ class _Tape(StatefulSourcePartition[RawBatch, int]):
         read = self._messages[self._place : self._place + self._batch_size]
         self._place += len(read)
         self._ended = self._place >= len(self._messages)
-        watermark_ms = FOREVER_MS if self._ended else max(message.at_ms for message in read)
+        watermark_ms = FOREVER_MS if self._ended else read[-1].at_ms
         return [RawBatch(*self._key, watermark_ms, read)]
 
     def snapshot(self) -> int:
         return self._place
+
+
+def _in_time(messages: Sequence[RawMessage]) -> list[RawMessage]:
+    times = accumulate((message.at_ms for message in messages), max)
+    return [message._replace(at_ms=at_ms) for message, at_ms in zip(messages, times, strict=True)]
 
 
 def write_line(message: RawMessage, partition: int) -> str:
@@ -122,13 +129,15 @@ def _read_line(line: bytes, number: int, latest_ms: int, path: Path) -> tuple[in
 
 
 def _message(parsed: dict[str, Any]) -> RawMessage:
+    offset, at_ms = int(parsed["offset"]), int(parsed["at_ms"])
+    if not 0 <= at_ms <= LATEST_MS:
+        msg = f"at_ms is epoch milliseconds, from 0 to {LATEST_MS}"
+        raise ValueError(msg)
     if "value_base64" in parsed:
         key, value = parsed.get("key_base64"), b64decode(parsed["value_base64"])
-        return RawMessage(int(parsed["offset"]), int(parsed["at_ms"]), b64decode(key) if key is not None else None, value)
+        return RawMessage(offset, at_ms, b64decode(key) if key is not None else None, value)
     key = parsed.get("key")
-    return RawMessage(
-        int(parsed["offset"]), int(parsed["at_ms"]), None if key is None else key.encode(), parsed["value"].encode()
-    )
+    return RawMessage(offset, at_ms, None if key is None else key.encode(), parsed["value"].encode())
 
 
 def _own_time_ms(parsed: Any) -> int:
@@ -136,6 +145,7 @@ def _own_time_ms(parsed: Any) -> int:
     if not isinstance(parsed, dict):
         return 0
     try:
-        return parse_ms(parsed.get("as_of", parsed.get("created_at")))
+        at_ms = parse_ms(parsed.get("as_of", parsed.get("created_at")))
     except ValueError:
         return 0
+    return at_ms if 0 <= at_ms <= LATEST_MS else 0

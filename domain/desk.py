@@ -12,8 +12,9 @@ and rule is counted, not recorded, unless `record_all` says so.
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
+from domain.accounts import LIABILITY
 from domain.actions import Action, Hold, Nothing, quantity
-from domain.facts import LIABILITY, Facts, Freshness, not_fresh
+from domain.facts import Facts, Freshness, not_fresh, not_from_the_future
 from domain.funding import decide_funding_reference
 from domain.guarded import GuardedPolicy, VenueFacts
 from domain.guarded_funding import decide_funding_guarded
@@ -37,9 +38,6 @@ from domain.streams import Record
 Kind = Literal["hedge", "funding"]
 KINDS: tuple[Kind, ...] = ("hedge", "funding")
 FINAL = frozenset(("refused", "filled", "canceled", "rejected", "not_placed", "done", "failed", "not_sent"))
-RETRY_MS = 1_000
-"""A desk that heard nothing for so long looks again."""
-
 ALL_FACTS = ("liability", "position", "balance", "price")
 
 
@@ -97,12 +95,16 @@ class Desk:
     def apply(self, at_ms: int, records: Sequence[Record]) -> Iterable[Any]:
         """Learn the facts of an instant, then decide."""
         for record in records:
-            self._learn(record.value)
+            self._learn(not_from_the_future(record.value, at_ms))
         return self._decide(at_ms)
 
     def wake_at_ms(self) -> int | None:
-        """A while after the last decision: a fact may be too old by then, or a limit on the rate may be over."""
-        return self._decided_at_ms + RETRY_MS if self._decided_at_ms else None
+        """When time alone may change a decision: a fact becomes too old, or a limit on the rate is over."""
+        untils = self._facts.expiries_ms(self._policy.freshness).values()
+        interval_ms = self._policy.limits.order_interval_min_ms
+        asks = (asked.asked_at_ms for asked in self._asked.values())
+        moments = (*(ms + 1 for ms in untils if ms is not None), *(ms + interval_ms for ms in asks if ms is not None))
+        return min((ms for ms in moments if ms > self._decided_at_ms), default=None)
 
     def wake(self, at_ms: int) -> Iterable[Any]:
         """Nothing was heard; the passing of time may change the decision all the same."""
@@ -204,7 +206,10 @@ class Desk:
     def _recorded(self, kind: Kind, action: Action, at_ms: int, repeats: int) -> Decision:
         amount, unit = quantity(action)
         policy, inputs = self._policy, self._facts.recorded()
-        inputs |= {"order_in_flight": self._asked["hedge"].open_id, "transfer_in_flight": self._asked["funding"].open_id}
+        inputs |= {
+            "order_in_flight": self._asked["hedge"].open_id,
+            "transfer_in_flight": self._asked["funding"].open_id,
+        }
         return Decision(
             id=timed_id(at_ms, kind, policy.venue, action.name, str(amount), repr(sorted(inputs.items()))),
             kind=kind,

@@ -11,10 +11,6 @@ from domain.actions import Hold
 from domain.messages import LedgerBalance, Tick, VenueBalance, VenuePosition
 
 
-LIABILITY = ("STABLESATS_OMNIBUS", "USD")
-"""The account and currency whose settled balance, debits positive, is all that users are owed, in cents."""
-
-
 class Freshness(NamedTuple):
     """How old a fact may be, in milliseconds of stream time."""
 
@@ -129,6 +125,14 @@ def _until(fact: Dated | None, age_max_ms: int) -> int | None:
 
 def _as_of(fact: Dated | None) -> int | None:
     return None if fact is None else fact.as_of
+
+
+def not_from_the_future(value: Any, at_ms: int) -> Any:
+    """A fact as it may be used at `at_ms`: one that claims to be newer is as new as that instant, or it would never grow
+    old, and no honest one after it would count as newer."""
+    if isinstance(value, Dated) and value.as_of > at_ms:
+        return value.model_copy(update={"as_of": at_ms})
+    return value
 
 
 def not_fresh(facts: Facts, names: tuple[str, ...], at_ms: int, limits: Freshness) -> Hold | None:

@@ -77,8 +77,19 @@ def same_but_status(one: Leg, other: Leg) -> bool:
 
 
 def to_json(leg: Leg) -> dict[str, Any]:
-    """A leg as plain JSON, as it travels in the metadata of a posting."""
-    return leg._asdict()
+    """A leg as plain JSON with sorted keys, as it travels in the metadata of a posting."""
+    id_, created_at_ms, status, direction, currency, amount, method, memo, cents = leg
+    return {
+        "amount": amount,
+        "cents": cents,
+        "created_at_ms": created_at_ms,
+        "currency": currency,
+        "direction": direction,
+        "id": id_,
+        "memo": memo,
+        "method": method,
+        "status": status,
+    }
 
 
 def leg_from_json(fields: Mapping[str, Any]) -> Leg:

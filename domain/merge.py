@@ -32,8 +32,7 @@ class Merge:
     def add(self, progress: Progress) -> None:
         """Take what a source hands on. A source that was not named at the start is a bug and raises KeyError."""
         source, watermark_ms, records = progress
-        if watermark_ms > self._watermarks[source]:
-            self._watermarks[source] = watermark_ms
+        self._watermarks[source] = max(self._watermarks[source], watermark_ms)
         if records and records[0].at_ms < self.watermark_ms:
             records = self._moved_up(records)
         self._waiting.extend(records)
@@ -59,4 +58,3 @@ class Merge:
     def snapshot(self) -> tuple[Any, ...]:
         """Its state, not shared with what goes on changing."""
         return dict(self._watermarks), [tuple(record) for record in self._waiting], self.watermark_ms, self.late
-

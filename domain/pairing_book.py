@@ -118,15 +118,18 @@ class PairingBook:
         return self._waiting.oldest_since_ms
 
     def snapshot(self) -> tuple[Any, ...]:
-        """The whole state as tuples, sharing nothing that changes; a page that did not change costs nothing."""
-        pages = tuple((key, *page.freeze()) for key, page in self._pages.items())
+        """The pages with waiting legs as tuples, sharing nothing that changes; a page that did not change costs nothing.
+
+        Settled pages are left out: whoever goes on from a snapshot has their trades brought along from the ledger.
+        """
+        pages = tuple((key, *page.freeze()) for key, page in self._pages.items() if page.waiting_count)
         waiting = tuple((leg_id, *fields) for leg_id, fields in self._waiting)
-        return (self.version, pages, waiting, tuple(self._settled.items()))
+        return (self.version, pages, waiting)
 
     @classmethod
     def restore(cls, snapshot: Sequence[Any], rule: Rule = "closest", age_max_ms: int = 600_000) -> "PairingBook":
         """The book that `snapshot` was taken of, under settings that may differ."""
-        version, pages, waiting, settled = snapshot
+        version, pages, waiting = snapshot
         if version != cls.version:
             msg = f"the pairing book reads snapshots of version {cls.version}, not {version}"
             raise ValueError(msg)
@@ -136,7 +139,6 @@ class PairingBook:
             book._key_of.update((leg_id, key) for leg_id in page.legs)
         for leg_id, *fields in waiting:
             book._wait(leg_id, Waiting(*fields))
-        book._settled.update(settled)
         return book
 
     def _take(self, record: Record, instant: _Instant) -> None:
@@ -150,7 +152,7 @@ class PairingBook:
         elif leg.cents == 0:
             _refuse(leg, "worthless", "the leg is worth less than half a cent and cannot be paired", record, instant)
         else:
-            self._put(leg, pairing_key(leg), record, instant)
+            self._put(leg, arrival.key or pairing_key(leg), record, instant)
 
     def _take_again(self, leg: Leg, before: Leg, key: str, record: Record, instant: _Instant) -> None:
         """Take another word on a leg that the book has."""

@@ -25,10 +25,12 @@ class KnownTrade:
 
 
 class Arrival(NamedTuple):
-    """A leg as it arrives. `known` is all that the ledger holds under its pairing key, if the book no longer does."""
+    """A leg as it arrives. `known` is all that the ledger holds under its pairing key, if the book no longer does; `key` is
+    that key, where it is worked out already."""
 
     leg: Leg
     known: tuple[KnownTrade, ...] = ()
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

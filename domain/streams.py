@@ -15,6 +15,9 @@ from typing import Any, NamedTuple, Protocol
 FOREVER_MS = 2**62
 """The watermark of a source that has ended."""
 
+LATEST_MS = 2**42
+"""The year 2109, the latest time that a message can tell."""
+
 
 class Record(NamedTuple):
     """One value with its coordinates; `source` is `topic/partition`, or `step/shard` for what a step made."""

@@ -1,11 +1,11 @@
 """Liability, prices, positions and balances in; hedge and funding decisions, orders and transfers out.
 
-    booked balances --+
-    market.ticks -----+
-    venue.positions --+-> decide (one desk per venue account) -> decisions, orders, transfers
-    venue.balances ---+
-    venue.orders -----+
-    venue.transfers --+
+booked balances --+
+market.ticks -----+
+venue.positions --+-> decide (one desk per venue account) -> decisions, orders, transfers
+venue.balances ---+
+venue.orders -----+
+venue.transfers --+
 """
 
 from collections.abc import Sequence
@@ -45,14 +45,18 @@ class HedgingOut:
     outgoing: Stream[Outgoing]
 
 
-def build(balances: Stream[Progress], liability_sources: Sequence[str], raw: Stream[RawBatch], parts: Parts) -> HedgingOut:
+def build(
+    balances: Stream[Progress], liability_sources: Sequence[str], raw: Stream[RawBatch], parts: Parts
+) -> HedgingOut:
     """Join the steps; `balances` is the booked stream, or the topic of balances read back, made of `liability_sources`."""
     read = {topic: decode_topic(f"read_{topic.name.replace('.', '_')}", raw, topic) for topic in FACTS}
     facts = [without_rejections(f"good_{topic.name.replace('.', '_')}", stream) for topic, stream in read.items()]
     sources = [*liability_sources, *(source_name(*partition) for partition in parts.partitions_of(FACTS))]
     to_desk = gather("to_desk", op.merge("facts", balances, *facts), DESK_SHARD)
     decided = run_machine("decide", to_desk, "decide", sources, lambda snapshot: Desk(parts.policy, snapshot))
-    return HedgingOut(decided, op.merge("unreadable_facts", *read.values()), _announce(read, ungrouped("desk_says", decided)))
+    return HedgingOut(
+        decided, op.merge("unreadable_facts", *read.values()), _announce(read, ungrouped("desk_says", decided))
+    )
 
 
 def _announce(read: dict[topics.Topic, Stream[Progress]], decided: Stream[Progress]) -> Stream[Outgoing]:

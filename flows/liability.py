@@ -1,7 +1,7 @@
 """Dealer transactions in, booked user trades and the liability out.
 
-    dealer.transactions -> read -> recall -> pair (by the second) -> trades --+
-    venue.fills, venue.cashflows -> read -> postings -------------------------+-> book -> balances, user trades, rejections
+dealer.transactions -> read -> recall -> pair (by the second) -> trades --+
+venue.fills, venue.cashflows -> read -> postings -------------------------+-> book -> balances, user trades, rejections
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from bytewax.dataflow import Dataflow, Stream
 from bytewax.operators import KeyedStream
 
 from domain import topics
-from domain.facts import LIABILITY
+from domain.accounts import LIABILITY
 from domain.legs import leg_from
 from domain.streams import Outgoing, Progress, RawBatch, shard_names, source_name
 from flows.parts import Parts, output_messages, output_unreadable

@@ -14,11 +14,11 @@ from bytewax.outputs import Sink
 
 from domain.desk import DeskPolicy
 from domain.errors import Rejection
-from domain.journal import Ledger
 from domain.messages import Decision
 from domain.pairing_book import Rule
 from domain.streams import Outgoing, Progress, RawBatch
 from domain.topics import Topic
+from operators.booking import OpenLedger
 from operators.recall import Correlated, Memory
 from operators.reserving import Reservations
 from operators.routing import values_of
@@ -45,7 +45,7 @@ class Parts:
     outgoing: Sink[Outgoing]
     quarantine: Sink[Rejection]
     decisions: Sink[Decision]
-    open_ledger: Callable[[], Ledger]
+    open_ledger: Callable[[], OpenLedger]
     open_history: Callable[[], Correlated]
     open_reservations: Callable[[], Reservations]
     pairing: PairingSetup
@@ -60,13 +60,16 @@ class Parts:
 
 def output_messages(parts: Parts, outgoing: Stream[Outgoing]) -> None:
     """Send messages to their topics, through one producer so that the order per partition is kept."""
-    op.output("to_topics", op.map("to_producer", outgoing, lambda message: ("producer", message)), parts.outgoing)
+    keyed = op.flat_map_batch("to_producer", outgoing, lambda batch: [("producer", message) for message in batch])
+    op.output("to_topics", keyed, parts.outgoing)
 
 
 def output_unreadable(parts: Parts, unreadable: Stream[Progress]) -> None:
     """Keep what could not be read."""
     refused = values_of("refused_messages", unreadable, (Rejection,))
-    op.output("to_quarantine", op.map("to_keeper", refused, lambda record: ("quarantine", record.value)), parts.quarantine)
+    op.output(
+        "to_quarantine", op.map("to_keeper", refused, lambda record: ("quarantine", record.value)), parts.quarantine
+    )
 
 
 def output_decisions(parts: Parts, decided: Stream[Progress]) -> None:

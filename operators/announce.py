@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from pydantic_core import to_json
+
 from domain.ids import content_id
 from domain.journal import Outcome
-from domain.legs import leg_from_json, user_buys_usd
 from domain.messages import (
     Alert,
     CollateralTransfer,
@@ -16,7 +17,6 @@ from domain.messages import (
     Message,
     OrderReport,
     TransferReport,
-    UserTrade,
     WaitingLeg,
 )
 from domain.pairing_effects import LegRefused, LegTooOld, LegWaits
@@ -24,8 +24,9 @@ from domain.streams import Outgoing, Record
 from operators.booking import Judged
 from operators.publish import encode
 
-Said = tuple[str, Message] | None
-TRADES = frozenset(("USER_BUYS_USD", "USER_SELLS_USD", "REVERT_USER_BUYS_USD", "REVERT_USER_SELLS_USD"))
+Said = tuple[str, Message | bytes] | None
+BUYS = frozenset(("USER_BUYS_USD", "REVERT_USER_BUYS_USD"))
+TRADES = BUYS | {"USER_SELLS_USD", "REVERT_USER_SELLS_USD"}
 
 
 def decision(record: Record) -> Said:
@@ -75,17 +76,19 @@ def user_trade(record: Record) -> Said:
         return None
     transaction = judged.transaction
     btc, usd = transaction.meta["btc_leg"], transaction.meta["usd_leg"]
-    trade = UserTrade(
-        transaction_id=transaction.id,
-        buys="USD" if user_buys_usd(leg_from_json(btc)) else "BTC",
-        amount_sats=btc["amount"],
-        amount_cents=usd["amount"],
-        btc_leg_id=btc["id"],
-        usd_leg_id=usd["id"],
-        created_at=transaction.effective_at_ms,
-        reverses=transaction.reverses,
-    )
-    return transaction.id, trade
+    # By far the most frequent message: written from its fields, which were validated when the legs were read.
+    trade = {
+        "schema_version": 1,
+        "transaction_id": transaction.id,
+        "buys": "USD" if transaction.template in BUYS else "BTC",
+        "amount_sats": btc["amount"],
+        "amount_cents": usd["amount"],
+        "btc_leg_id": btc["id"],
+        "usd_leg_id": usd["id"],
+        "created_at": transaction.effective_at_ms,
+        "reverses": transaction.reverses,
+    }
+    return transaction.id, to_json(trade)
 
 
 def rejection(record: Record) -> Said:
@@ -115,7 +118,9 @@ def conflict(record: Record) -> Said:
     if not isinstance(judged, Judged) or judged.verdict.outcome is not Outcome.CONFLICT:
         return None
     name = judged.transaction.id
-    text = f"posting {name} ({judged.transaction.template}) came again with another body, from {judged.transaction.source}"
+    text = (
+        f"posting {name} ({judged.transaction.template}) came again with another body, from {judged.transaction.source}"
+    )
     return _alert("conflict", "critical", name, text, record.at_ms)
 
 

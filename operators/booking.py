@@ -5,9 +5,13 @@ than compute. It merges its sources by stream time, posts what is complete, and 
 balances that changed. A posting that is repeated after a crash is found to be a duplicate and its present balances are
 given again. Once a second of stream time it says again what the watched balances are, so that whoever decides on them can
 tell a balance that did not change from a ledger that has fallen silent.
+
+While the database writes one run of postings the flow goes on with the next: at most one run is on its way, its answers
+come with the run after it or as soon as they are there, and until then they are part of the step's snapshot.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -15,14 +19,24 @@ import bytewax.operators as op
 from bytewax.dataflow import operator
 from bytewax.operators import KeyedStream, StatefulBatchLogic
 
-from domain.journal import Balance, Ledger, Transaction, Verdict
+from domain.journal import Balance, Booked, Ledger, Transaction, Verdict
 from domain.merge import Merge
 from domain.messages import LedgerBalance
 from domain.streams import FOREVER_MS, Progress, Record
 from operators.machines import Answers, as_progress
 
-OpenLedger = Callable[[], Ledger]
+Work = Callable[[], list[Booked]]
+Submit = Callable[[Work], "Future[list[Booked]]"]
+"""Runs work now or in the background; one after the other."""
+
 HEARTBEAT_MS = 1000
+
+
+class OpenLedger(NamedTuple):
+    """A ledger that was opened for one step, and who does its work."""
+
+    ledger: Ledger
+    submit: Submit
 
 
 class Judged(NamedTuple):
@@ -32,52 +46,96 @@ class Judged(NamedTuple):
     verdict: Verdict
 
 
+class Run(NamedTuple):
+    """Postings on their way to the database, in the batches that they are posted in."""
+
+    windows: list[list[Record]]
+    booked: "Future[list[Booked]]"
+
+
 class BookingLogic(StatefulBatchLogic[Progress, Answers, tuple[Any, ...]]):
-    """The writer of one ledger shard. `window_ms` is how much stream time one batch may span: 1 makes what is emitted
-    independent of how the stream was cut, more makes it fast."""
+    """The writer of one ledger shard.
+
+    `window_ms` is how much stream time one batch may span: 1 makes what is emitted independent of how the stream was cut,
+    more makes it fast. `unanswered` are the records of a snapshot whose answers were still to come.
+    """
 
     def __init__(
-        self, merge: Merge, ledger: Ledger, watched: Sequence[tuple[str, str]], window_ms: int, next_offset: int = 0
+        self,
+        merge: Merge,
+        opened: OpenLedger,
+        watched: Sequence[tuple[str, str]],
+        window_ms: int,
+        *,
+        next_offset: int = 0,
+        unanswered: Sequence[Record] = (),
     ) -> None:
         self._merge = merge
-        self._ledger = ledger
+        self._ledger, self._submit = opened
         self._window_ms = window_ms
         self._next_offset = next_offset
+        self._unanswered = list(unanswered)
+        self._run: Run | None = None
+        self._said_ms = -1
         # Accounts that were never booked are worth zero; whoever decides on them must hear it.
         self._watched = {key: Balance(*key, 0, 0, 0, 0, 0, 0, 0) for key in watched}
         self._heartbeat_due_ms = 0
-        self._opening: list[Balance] | None = list(ledger.balances())
+        self._opening: list[Balance] | None = list(self._ledger.balances())
 
     def on_batch(self, values: list[Progress]) -> tuple[Iterable[Answers], bool]:
-        before_ms = self._merge.watermark_ms
+        """Post what is complete now; answer what was posted before, as soon as it is."""
         for progress in values:
             self._merge.add(progress)
-        released = self._merge.release()
-        answers = [*self._opened(), *self._booked(released), *self._heartbeat()]
-        if not answers and self._merge.watermark_ms == before_ms:
-            return (), False
-        said = Answers(self._merge.watermark_ms, self._next_offset, answers)
+        released = [*self._unanswered, *self._merge.release()]
+        self._unanswered = []
+        answers = [*self._opened(), *(self._answered() if released else ())]
+        if released:
+            self._post(released)
+        if self._run is not None and self._run.booked.done():
+            answers += self._answered()
+        return self._say(answers), False
+
+    def on_eof(self) -> tuple[Iterable[Answers], bool]:
+        """Nothing more comes: answer what is on its way."""
+        if self._unanswered:
+            self._post(self._unanswered)
+            self._unanswered = []
+        return self._say(list(self._answered())), False
+
+    def _say(self, answers: list[tuple[int, Any]]) -> list[Answers]:
+        if self._run is not None:
+            # What is on its way is not answered, so time has not passed it yet.
+            watermark_ms = max(self._said_ms, min(window[0].at_ms for window in self._run.windows))
+        else:
+            watermark_ms = self._merge.watermark_ms
+            answers += self._heartbeat()
+        if not answers and watermark_ms <= self._said_ms:
+            return []
+        said = Answers(watermark_ms, self._next_offset, answers)
+        self._said_ms = watermark_ms
         self._next_offset += len(answers)
-        return [said], False
+        return [said]
 
     def _opened(self) -> Iterator[tuple[int, Any]]:
         balances, self._opening = self._opening, None
+        at_ms = self._merge.watermark_ms
         for balance in balances or ():
-            yield self._said(balance, max(0, self._merge.watermark_ms) if self._merge.watermark_ms < FOREVER_MS else 0)
+            yield self._noted(balance, at_ms if 0 <= at_ms < FOREVER_MS else 0)
 
-    def _booked(self, released: list[Record]) -> Iterator[tuple[int, Any]]:
-        window_ms = self._window_ms
-        for _, window in groupby(released, key=lambda record: record.at_ms // window_ms):
-            yield from self._post(list(window))
+    def _post(self, released: list[Record]) -> None:
+        windows = [list(window) for _, window in groupby(released, key=lambda record: record.at_ms // self._window_ms)]
+        batches = [[record.value for record in window] for window in windows]
+        self._run = Run(windows, self._submit(lambda: [self._ledger.post(batch) for batch in batches]))
 
-    def _post(self, records: list[Record]) -> Iterator[tuple[int, Any]]:
-        verdicts, balances = self._ledger.post([record.value for record in records])
-        for record, verdict in zip(records, verdicts, strict=True):
-            yield record.at_ms, Judged(record.value, verdict)
-        for balance in balances:
-            yield self._said(balance, records[-1].at_ms)
+    def _answered(self) -> Iterator[tuple[int, Any]]:
+        run, self._run = self._run, None
+        for window, booked in zip(run.windows, run.booked.result(), strict=True) if run else ():
+            for record, verdict in zip(window, booked.verdicts, strict=True):
+                yield record.at_ms, Judged(record.value, verdict)
+            for balance in booked.balances:
+                yield self._noted(balance, window[-1].at_ms)
 
-    def _said(self, balance: Balance, at_ms: int) -> tuple[int, LedgerBalance]:
+    def _noted(self, balance: Balance, at_ms: int) -> tuple[int, LedgerBalance]:
         key = (balance.account, balance.currency)
         if key in self._watched:
             self._watched[key] = balance
@@ -91,11 +149,12 @@ class BookingLogic(StatefulBatchLogic[Progress, Answers, tuple[Any, ...]]):
                 yield now_ms, to_message(balance, now_ms)
 
     def snapshot(self) -> tuple[Any, ...]:
-        return self._next_offset, self._merge.snapshot()
-
-    def close(self) -> None:
-        """Give the ledger back."""
-        self._ledger.close()
+        """Waits for what is on its way: an epoch ends with its postings booked, answered or not."""
+        unanswered = [tuple(record) for record in self._unanswered]
+        if self._run is not None:
+            self._run.booked.result()
+            unanswered += [tuple(record) for window in self._run.windows for record in window]
+        return self._next_offset, self._merge.snapshot(), unanswered
 
 
 def to_message(balance: Balance, as_of_ms: int) -> LedgerBalance:
@@ -116,14 +175,24 @@ def book(
     step_id: str,
     up: KeyedStream[Progress],
     sources: list[str],
-    open_ledger: OpenLedger,
+    open_ledger: Callable[[], OpenLedger],
     watched: list[tuple[str, str]],
     window_ms: int,
 ) -> KeyedStream[Progress]:
     """Post the transactions of `sources`; out come `Judged` values and `LedgerBalance` messages."""
 
     def build(resume: tuple[Any, ...] | None) -> BookingLogic:
-        next_offset, merge = resume or (0, None)
-        return BookingLogic(Merge(sources, merge), open_ledger(), watched, window_ms, next_offset)
+        next_offset, merge, unanswered = resume or (0, None, ())
+        records = [Record(*record) for record in unanswered]
+        return BookingLogic(
+            Merge(sources, merge), open_ledger(), watched, window_ms, next_offset=next_offset, unanswered=records
+        )
 
     return as_progress("progress", op.stateful_batch("ledger", up, build), "book")
+
+
+def at_once(work: Work) -> "Future[list[Booked]]":
+    """Submit by doing the work right here, for ledgers that wait for nobody."""
+    done: Future[list[Booked]] = Future()
+    done.set_result(work())
+    return done

@@ -4,14 +4,14 @@ A message is refused when it is not UTF-8, is not JSON, is too large, repeats a 
 known, or does not fit its model. What is refused keeps its bytes and its coordinates.
 """
 
-import re
+import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import bytewax.operators as op
 from bytewax.dataflow import Stream, operator
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails, from_json
+from pydantic_core import ErrorDetails
 
 from domain.errors import Rejection
 from domain.messages import Message
@@ -19,7 +19,9 @@ from domain.streams import Progress, RawBatch, RawMessage, Record, source_name
 from domain.topics import Topic
 
 MESSAGE_BYTES_MAX = 64 * 1024
-_KEY = re.compile(rb'"\s*:')
+DETAIL_MAX = 500
+"""A detail may quote what a producer wrote, so it is cut after so many characters."""
+_WHITE = b" \t\r\n"
 
 M = TypeVar("M", bound=Message)
 Parse = Callable[[bytes], Message]
@@ -29,14 +31,13 @@ class Refused(ValueError):
     """Carries the code and the sentence of a rejection from the check to the one place that builds it."""
 
     def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
+        super().__init__(detail[:DETAIL_MAX])
         self.reason = reason
 
 
 def parser(model: type[M]) -> Callable[[bytes], M]:
     """A function from bytes to `model`; it raises Refused with a code and a sentence, and nothing else."""
     validate = model.__pydantic_validator__.validate_json
-    fields = len(model.model_fields)
 
     def parse(raw: bytes) -> M:
         if len(raw) > MESSAGE_BYTES_MAX:
@@ -46,13 +47,13 @@ def parser(model: type[M]) -> Callable[[bytes], M]:
             message: M = validate(raw)
         except ValidationError as error:
             raise _why(raw, error.errors(include_url=False)) from error
-        # A key more than there are fields can only be a repeated one; JSON readers disagree about which of the two holds.
-        if len(_KEY.findall(raw)) > len(message.model_fields_set) and _repeats_a_key(raw):
+        # JSON readers disagree about which of two equal keys holds. Counting costs less than a second reading, and errs
+        # on one side only: what looks like one key too many may stand inside a text.
+        if raw.translate(None, _WHITE).count(b'":') > len(message.model_fields_set) and _repeats_a_key(raw):
             reason, detail = "duplicate_key", "a key stands twice in the message"
             raise Refused(reason, detail)
         return message
 
-    assert fields > 0, "a message has fields"  # noqa: S101
     return parse
 
 
@@ -62,12 +63,14 @@ def _why(raw: bytes, errors: list[ErrorDetails]) -> Refused:
     if first["type"] == "json_invalid":
         return _why_not_json(raw, first["msg"])
     if where == "schema_version":
-        return Refused("unknown_schema_version", f"schema_version {first['input']!r} is not known; leave it out for the newest")
+        return Refused(
+            "unknown_schema_version", f"schema_version {first['input']!r} is not known; leave it out for the newest"
+        )
     if first["type"] == "extra_forbidden":
         return Refused("unknown_field", f"{where} is not a field of this message")
     if first["type"] == "missing":
         return Refused("missing_field", f"{where} is missing")
-    return Refused("invalid", f"{where + ': ' if where else ''}{first['msg'].removeprefix('Value error, ')}"[:500])
+    return Refused("invalid", f"{where + ': ' if where else ''}{first['msg'].removeprefix('Value error, ')}")
 
 
 def _why_not_json(raw: bytes, text: str) -> Refused:
@@ -75,21 +78,17 @@ def _why_not_json(raw: bytes, text: str) -> Refused:
         raw.decode()
     except UnicodeDecodeError as error:
         return Refused("not_utf8", f"byte {error.start} is not UTF-8")
-    return Refused("not_json", text[:500])
+    return Refused("not_json", text)
 
 
 def _repeats_a_key(raw: bytes) -> bool:
-    keys = _KEY.findall(raw)
-    parsed = from_json(raw)
-    return isinstance(parsed, dict) and len(keys) > _count_keys(parsed)
+    repeated: list[int] = []
 
+    def count(pairs: list[tuple[str, Any]]) -> None:
+        repeated.append(len(pairs) - len({key for key, _ in pairs}))
 
-def _count_keys(value: Any) -> int:
-    if isinstance(value, dict):
-        return len(value) + sum(_count_keys(item) for item in value.values())
-    if isinstance(value, list):
-        return sum(_count_keys(item) for item in value)
-    return 0
+    json.loads(raw, object_pairs_hook=count)
+    return any(repeated)
 
 
 def decoder(topic: Topic, convert: Callable[[Any], Any] | None = None) -> Callable[[RawBatch], Progress]:

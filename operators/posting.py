@@ -23,6 +23,7 @@ from domain.templates import (
     user_sells_usd,
 )
 
+
 def second_of(arrival: Arrival) -> str:
     """Legs of one second meet in one shard, whatever else they say, so that a repeated id is seen to be one."""
     return str(arrival.leg.created_at_ms // 1000)

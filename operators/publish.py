@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Callable
+
 import bytewax.operators as op
 from bytewax.dataflow import Stream, operator
 
@@ -11,8 +12,8 @@ from domain.messages import Message, Quarantined
 from domain.streams import Outgoing, Progress, Record
 from domain.topics import Topic
 
-Say = Callable[[Record], tuple[str, Message] | None]
-"""Makes a key and a message of a record, or None when its value is not for this topic."""
+Say = Callable[[Record], tuple[str, Message | bytes] | None]
+"""Makes a key and a message (or the bytes of one) of a record, or None when its value is not for this topic."""
 
 
 @operator
@@ -57,6 +58,6 @@ def quarantined(record: Record) -> Quarantined:
     )
 
 
-def encode(message: Message) -> bytes:
+def encode(message: Message | bytes) -> bytes:
     """A message as one line of JSON, the same bytes for the same message."""
-    return message.__pydantic_serializer__.to_json(message)
+    return message if isinstance(message, bytes) else message.__pydantic_serializer__.to_json(message)

@@ -22,14 +22,16 @@ Correlated = Callable[[Sequence[str]], Sequence[Transaction]]
 
 
 class Memory(NamedTuple):
-    """What the pairing step remembers by itself: keys not older than `span_ms`, of records not before `since_ms`."""
+    """What the pairing step remembers by itself: what was created since `since_ms`, when the run began, and arrives within
+    `span_ms`."""
 
     since_ms: int
     span_ms: int
 
     def lacks(self, record: Record) -> bool:
         """Whether trades of this leg's key may have been booked without the pairing step knowing."""
-        return record.at_ms < self.since_ms or record.value.created_at_ms < record.at_ms - self.span_ms
+        created_at_ms: int = record.value.created_at_ms
+        return created_at_ms < self.since_ms or record.at_ms < self.since_ms or created_at_ms < record.at_ms - self.span_ms
 
 
 def known_trades(transactions: Sequence[Transaction]) -> dict[str, tuple[KnownTrade, ...]]:
@@ -54,7 +56,7 @@ def recall(
     """Turn legs into arrivals. `open_history` is called once per worker, when the first old leg comes."""
     opened: list[Correlated] = []
 
-    def look_up(keys: list[str]) -> dict[str, tuple[KnownTrade, ...]]:
+    def look_up(keys: set[str]) -> dict[str, tuple[KnownTrade, ...]]:
         if not keys:
             return {}
         if not opened:
@@ -62,13 +64,16 @@ def recall(
         return known_trades(opened[0](sorted({trade_correlation(key) for key in keys})))
 
     def arrived(batch: list[Progress]) -> list[Progress]:
-        records = [record for progress in batch for record in progress.records]
-        known = look_up([pairing_key(record.value) for record in records if memory.lacks(record)])
-        return [progress._replace(records=[_arrival(record, known) for record in progress.records]) for progress in batch]
+        keyed = [[(record, pairing_key(record.value)) for record in progress.records] for progress in batch]
+        known = look_up({key for pairs in keyed for record, key in pairs if memory.lacks(record)})
+        return [
+            progress._replace(records=[_arrival(record, key, known) for record, key in pairs])
+            for progress, pairs in zip(batch, keyed, strict=True)
+        ]
 
     return op.flat_map_batch("known", up, arrived)
 
 
-def _arrival(record: Record, known: dict[str, tuple[KnownTrade, ...]]) -> Record:
-    trades = known.get(pairing_key(record.value), ()) if known else ()
-    return Record(record.at_ms, record.source, record.offset, Arrival(record.value, trades))
+def _arrival(record: Record, key: str, known: dict[str, tuple[KnownTrade, ...]]) -> Record:
+    at_ms, source, offset, leg = record
+    return Record(at_ms, source, offset, Arrival(leg, known.get(key, ()), key))

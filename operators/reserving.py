@@ -13,8 +13,8 @@ import bytewax.operators as op
 from bytewax.dataflow import operator
 from bytewax.operators import KeyedStream, StatefulBatchLogic
 
-from domain.reservations import Refused, Reserved
 from domain.messages import CollateralTransfer, HedgeOrder, OrderReport, TransferReport
+from domain.reservations import Refused, Reserved
 from domain.streams import Progress, Record
 from operators.machines import Answers, as_progress
 

@@ -59,6 +59,7 @@ def keep(progress: Progress, wanted: Callable[[Any], bool]) -> Progress:
     """The same progress with only the records whose value is wanted."""
     return progress._replace(records=[record for record in progress.records if wanted(record.value)])
 
+
 @operator
 def only(step_id: str, up: Stream[Progress], kind: type) -> Stream[Progress]:
     """The same progress with only the values of one kind."""

@@ -37,7 +37,9 @@ class KafkaSink(FixedPartitionedSink[Outgoing, None]):
 class _Producing(StatefulSinkPartition[Outgoing, None]):
     def __init__(self, options: dict[str, Any]) -> None:
         self._failed: KafkaError | None = None
-        self._producer = Producer({"enable.idempotence": True, "linger.ms": 2, "message.max.bytes": MESSAGE_BYTES_MAX, **options})
+        self._producer = Producer(
+            {"enable.idempotence": True, "linger.ms": 2, "message.max.bytes": MESSAGE_BYTES_MAX, **options}
+        )
 
     def _reported(self, error: KafkaError | None, _message: KafkaMessage) -> None:
         if error is not None and self._failed is None:

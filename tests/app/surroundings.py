@@ -1,0 +1,189 @@
+"""What tests of the outside stand on: the command line as a process, and a broker and a Postgres around it.
+
+The broker and the Postgres are those that BALLAST_TEST_KAFKA and BALLAST_TEST_POSTGRES name, or else embedded ones. What is
+named may have been used before: databases are created under names of their own, and ids of messages are made unlike others.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+from connectors.clock import now_ms
+from connectors.embedded import embedded_broker, embedded_postgres
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_SECONDS = 30.0
+_numbers = count()
+
+
+class Said(NamedTuple):
+    """What a command said, and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> dict[str, Any]:
+        """Standard output, which has to be one JSON object."""
+        lines = self.out.splitlines()
+        assert 1 == len(lines), f"not one line: {self.out!r}, {self.err!r}"
+        parsed: dict[str, Any] = json.loads(lines[0])
+        return parsed
+
+
+def unused_name(prefix: str) -> str:
+    """A name that no other test, and no earlier run, has used."""
+    return f"{prefix}_{os.getpid()}_{now_ms()}_{next(_numbers)}"
+
+
+def environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a command: these settings and no others, and the code of this checkout."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("BALLAST_")}
+    return {**inherited, "PYTHONPATH": str(ROOT), **settings}
+
+
+def command(*arguments: str) -> list[str]:
+    """A `ballast` command with this Python."""
+    return [sys.executable, "-c", "from app.cli import main; main()", *arguments]
+
+
+def run_ballast(
+    *arguments: str,
+    cwd: Path,
+    settings: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
+    timeout_seconds: float = 60,
+) -> Said:
+    """Run a command to its end."""
+    done = subprocess.run(
+        command(*arguments),
+        cwd=cwd,
+        env=environment(settings or {}),
+        input=stdin,
+        capture_output=True,
+        timeout=timeout_seconds,
+        check=False,
+    )
+    return Said(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """A new folder that other users may enter: as root, the embedded Postgres runs as a user of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="ballast-"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def open_broker() -> Iterator[str]:
+    """The address of a broker."""
+    named = os.environ.get("BALLAST_TEST_KAFKA")
+    with ExitStack() as stack:
+        yield named or stack.enter_context(embedded_broker(stack.enter_context(open_folder()) / "broker.log"))
+
+
+@contextmanager
+def open_server() -> Iterator[str]:
+    """The DSN of a superuser's maintenance database."""
+    named = os.environ.get("BALLAST_TEST_POSTGRES")
+    with ExitStack() as stack:
+        yield named or stack.enter_context(embedded_postgres(stack.enter_context(open_folder()) / "postgres"))
+
+
+@contextmanager
+def open_database(server: str, template: str = "template0") -> Iterator[str]:
+    """The DSN of a new database, dropped at the end."""
+    name = unused_name("ballast")
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")  # type: ignore[arg-type]
+    try:
+        yield make_conninfo(server, dbname=name)
+    finally:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
+
+
+class Running(NamedTuple):
+    """A `ballast run` that lasts: where it keeps its data, the settings that lead other commands to it, its process."""
+
+    folder: Path
+    settings: dict[str, str]
+    dsn: str
+    bootstrap: str
+    process: "subprocess.Popen[bytes]"
+
+    def ballast(self, *arguments: str, stdin: bytes = b"") -> Said:
+        """Run another command beside it."""
+        return run_ballast(*arguments, cwd=self.folder, settings=self.settings, stdin=stdin)
+
+    def said(self) -> str:
+        """What it and its workers have logged."""
+        return (self.folder / "said.log").read_text()
+
+
+@contextmanager
+def running_flows(flows: Sequence[str], settings: Mapping[str, str]) -> Iterator[Running]:
+    """Run flows over a folder of their own, and stop them by SIGTERM, which has to end them with code 0."""
+    with open_folder() as folder:
+        where = {"BALLAST_DATA__FOLDER": str(folder), "BALLAST_VENUE__NAME": unused_name("venue"), **settings}
+        with (folder / "said.log").open("wb") as log:
+            process = subprocess.Popen(
+                command("run", *flows),
+                cwd=folder,
+                env=environment(where),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        try:
+            facts = _ready(folder, len(flows), process)
+            yield Running(folder, where, facts["dsn"], facts["bootstrap"], process)
+        finally:
+            code = ended(process)
+        assert 0 == code, f"ended with {code}"
+
+
+def ended(process: "subprocess.Popen[bytes]", number: int = signal.SIGTERM) -> int:
+    """Ask a process to end, and give its exit code."""
+    if process.poll() is None:
+        process.send_signal(number)
+    try:
+        return process.wait(PATIENCE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+
+
+def _ready(folder: Path, workers: int, process: "subprocess.Popen[bytes]") -> dict[str, Any]:
+    said = folder / "said.log"
+    until(lambda: process.poll() is not None or said.read_text().count("worker.started") >= workers, "a start")
+    assert process.poll() is None, said.read_text()
+    facts: dict[str, Any] = json.loads((folder / "running.json").read_text())
+    return facts
+
+
+def until(holds: Callable[[], bool], what: str, patience_seconds: float = PATIENCE_SECONDS) -> float:
+    """Wait until something holds; returns after how many seconds it did."""
+    start = time.monotonic()
+    while not holds():
+        waited = time.monotonic() - start
+        assert waited < patience_seconds, f"waited {waited:.0f} s for {what}"
+        time.sleep(0.01)
+    return time.monotonic() - start

@@ -1,0 +1,140 @@
+"""The demo, as somebody sees it who types one command: a summary, books that hold, and a record that can be replayed."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psycopg
+import pytest
+
+from app.invariants import CHECKS
+from connectors.embedded import embedded_postgres
+from domain.topics import ALL, DEALER_TRANSACTIONS
+from tests.app.surroundings import open_folder, run_ballast
+
+LIVE_TRADES = """
+SELECT tx_id::text, encode(body_hash, 'hex') FROM ledger.tx JOIN ledger.transactions USING (tx_id)
+WHERE ledger.tx.template LIKE 'USER\\_%' AND reversed_by IS NULL ORDER BY tx_id
+"""
+SUMMARY = {
+    "messages",
+    "trades",
+    "transactions",
+    "orders",
+    "transfers",
+    "quarantined",
+    "liability_cents",
+    "exposure_cents",
+    "hedge_ratio",
+    "collateral_sats",
+    "leverage",
+    "price_usd",
+    "waiting_legs",
+    "invariants",
+}
+
+
+class Shown(NamedTuple):
+    """A demo that has ended: its folder, its summary, and the live trades that its ledger holds, id and digest."""
+
+    folder: Path
+    summary: dict[str, Any]
+    trades: list[tuple[str, str]]
+
+
+def _demo(folder: Path, seconds: int, record: str, seed: int) -> Shown:
+    arguments = ["--seconds", str(seconds), "--record", record, "--seed", str(seed), "--data", str(folder / "data")]
+    said = run_ballast("demo", "--json", *arguments, cwd=folder, timeout_seconds=120)
+    assert 0 == said.code, said.err
+    with embedded_postgres(folder / "data" / "postgres") as dsn, psycopg.connect(dsn) as connection:
+        trades = connection.execute(LIVE_TRADES).fetchall()
+    return Shown(folder, said.json(), trades)
+
+
+@pytest.fixture(scope="module")
+def first() -> Iterator[Shown]:
+    """One demo over a new folder."""
+    with open_folder() as folder:
+        yield _demo(folder, 8, "recorded", 1)
+
+
+@pytest.fixture(scope="module")
+def second(first: Shown) -> Shown:
+    """Another demo over the folder of the first, with other users."""
+    return _demo(first.folder, 3, "recorded-again", 2)
+
+
+def test_the_summary(first: Shown) -> None:
+    """It says how much went through, and what is owed and held."""
+    assert first.summary.keys() == SUMMARY
+    assert 100 < first.summary["trades"] < first.summary["transactions"] < first.summary["messages"]
+    assert first.summary["orders"] > 0 > first.summary["exposure_cents"]
+    assert 0.9 < float(first.summary["hedge_ratio"]) < 1.1
+
+
+def test_every_promise_was_checked_and_kept(first: Shown) -> None:
+    """All invariants pass, and none was left out."""
+    assert dict.fromkeys(CHECKS, "pass") == first.summary["invariants"]
+
+
+def test_trades_are_those_of_the_ledger(first: Shown) -> None:
+    """The number in the summary is the number of rows."""
+    assert len(first.trades) == first.summary["trades"]
+
+
+def test_nothing_is_left_running(first: Shown) -> None:
+    """The folder no longer says that something runs over it."""
+    assert not (first.folder / "data" / "running.json").exists()
+
+
+def test_the_ledger_survives(first: Shown, second: Shown) -> None:
+    """A second demo over the same folder adds to the first one's books and changes nothing in them."""
+    assert set(first.trades) < set(second.trades)
+    assert len(second.trades) == second.summary["trades"]
+    assert dict.fromkeys(CHECKS, "pass") == second.summary["invariants"]
+
+
+def test_every_topic_is_recorded(first: Shown) -> None:
+    """A file for each, with all messages that the summary counted: the market went on for a moment after it."""
+    files = {path.stem: path.read_text().splitlines() for path in (first.folder / "recorded").iterdir()}
+    assert sorted(topic.name for topic in ALL) == sorted(files)
+    after = sum(map(len, files.values())) - first.summary["messages"]
+    assert 0 <= after < 100
+    assert first.summary["quarantined"] == sum(len(lines) for name, lines in files.items() if name.startswith("quarantine."))
+
+
+def test_two_replays_give_the_same_bytes(first: Shown) -> None:
+    """Whatever the size of the batches and the number of workers."""
+    whole = _replay(first, "once")
+    assert whole == _replay(first, "twice")
+    ledger = {name: content for name, content in whole.items() if name.startswith("ledger/")}
+    again = _replay(first, "in-parts", "--batch-size", "7", "--workers", "2")
+    assert ledger == {name: content for name, content in again.items() if name.startswith("ledger/")}
+
+
+def test_a_replay_books_the_same_trades(first: Shown) -> None:
+    """Ids and digests of the live trades equal those that the demo booked."""
+    replayed = _replay(first, "compared")
+    rows = [json.loads(line) for line in replayed["ledger/transactions.jsonl"].splitlines()]
+    reversed_ids = {row["reverses"] for row in rows}
+    live = [row for row in rows if row["template"].startswith("USER_") and row["id"] not in reversed_ids]
+    assert first.trades == sorted((row["id"], row["body_hash"]) for row in live)
+
+
+def test_a_recorded_topic_can_be_sent_again(first: Shown) -> None:
+    """The lines of a record are whole: every message is there with its coordinates."""
+    lines = (first.folder / "recorded" / f"{DEALER_TRANSACTIONS.name}.jsonl").read_text().splitlines()
+    coordinates = [(parsed["partition"], parsed["offset"]) for parsed in map(json.loads, lines)]
+    assert len(lines) == len(set(coordinates))
+    assert sorted(coordinates) == coordinates
+
+
+def _replay(shown: Shown, out: str, *options: str) -> dict[str, bytes]:
+    said = run_ballast("replay", "recorded", "--out", out, "--json", *options, cwd=shown.folder)
+    assert (0, "") == (said.code, said.err)
+    written = {
+        str(path.relative_to(shown.folder / out)): path.read_bytes() for path in (shown.folder / out).rglob("*.jsonl")
+    }
+    assert {name: len(content.splitlines()) for name, content in written.items()} == said.json()["lines"]
+    return dict(sorted(written.items()))

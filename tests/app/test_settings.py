@@ -1,0 +1,168 @@
+"""Settings: the environment wins over the file, secrets are not shown, and the example shows everything."""
+
+import json
+import logging
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.generated import settings_example
+from app.logs import without_secrets
+from app.places import Places, kafka_settings, named_dsn
+from app.session import worker_env
+from app.settings import Settings, read_settings
+from connectors.kafka import KafkaSettings
+from domain.errors import ConfigError
+
+CANARY = "never-show-this"
+FILE = f"""
+[kafka]
+bootstrap = "file:9092"
+options = {{"client.id" = "file"}}
+secret_options = {{"sasl.password" = "{CANARY}"}}
+[postgres]
+dsn = "postgresql://u:{CANARY}@host/db"
+[pairing]
+shards = 4
+"""
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No variable and no file but those of the test."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("BALLAST_CONFIG", raising=False)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A settings file with secrets in it."""
+    path = tmp_path / "some.toml"
+    path.write_text(FILE)
+    return path
+
+
+def _shown(settings: Settings) -> dict[str, Any]:
+    return settings.model_dump()
+
+
+def test_defaults_need_no_file() -> None:
+    """Without a file and variables the defaults hold, and they name nothing outside."""
+    settings = read_settings()
+    assert _shown(Settings()) == _shown(settings)
+    assert (None, None) == (settings.kafka.bootstrap, settings.postgres.dsn)
+
+
+def test_the_file_is_read(file: Path) -> None:
+    """What the file says holds, and defaults fill the rest."""
+    settings = read_settings(file)
+    assert ("file:9092", 4, 1) == (settings.kafka.bootstrap, settings.pairing.shards, settings.kafka.lanes)
+
+
+@pytest.mark.parametrize("way", ["argument", "variable", "default name"])
+def test_ways_to_name_the_file(way: str, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The argument, the variable, and the default name lead to the same settings."""
+    if way == "variable":
+        monkeypatch.setenv("BALLAST_CONFIG", str(file))
+    if way == "default name":
+        file.rename("ballast.toml")
+    assert 4 == read_settings(file if way == "argument" else None).pairing.shards
+
+
+def test_the_environment_wins_over_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Key by key: what the environment does not say is as in the file."""
+    monkeypatch.setenv("BALLAST_KAFKA__BOOTSTRAP", "environment:9092")
+    monkeypatch.setenv("BALLAST_KAFKA__LANES", "3")
+    settings = read_settings(file)
+    assert ("environment:9092", 3, 4) == (settings.kafka.bootstrap, settings.kafka.lanes, settings.pairing.shards)
+    assert {"client.id": "file"} == settings.kafka.options
+
+
+def test_secrets_are_not_shown(file: Path) -> None:
+    """Neither printing, nor dumping, nor an error shows a secret; the clients get it."""
+    settings = read_settings(file)
+    for text in (
+        repr(settings),
+        str(settings),
+        settings.model_dump_json(),
+        repr(settings.kafka),
+        f"{settings.postgres}",
+    ):
+        assert CANARY not in text
+    assert CANARY in (named_dsn(settings) or "")
+    assert CANARY == kafka_settings(settings, "b").options["sasl.password"]
+
+
+@pytest.mark.parametrize("wrong", ['dsn = ["{}"]', 'dsn = "{}"\nuser = "{}"', 'password = "{}"'])
+def test_errors_show_no_secret(wrong: str, tmp_path: Path) -> None:
+    """A setting that is wrong is named, and its value is not repeated."""
+    path = tmp_path / "wrong.toml"
+    path.write_text(f"[postgres]\n{wrong.replace('{}', CANARY)}\n")
+    with pytest.raises(ConfigError, match="postgres") as error:
+        read_settings(path)
+    assert CANARY not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["dsn", "password", "sasl.password", "client_secret", "SASL_JAAS"])
+def test_logs_hide_what_sounds_like_a_secret(name: str) -> None:
+    """By name, whatever the value."""
+    event = {"event": "connected", "rows": 7, name: CANARY}
+    assert {"event": "connected", "rows": 7, name: "***"} == without_secrets(logging.getLogger(), "info", event)
+
+
+def test_the_example_parses_when_uncommented(tmp_path: Path) -> None:
+    """Every line that sets something can be used as it stands, and then says what holds anyway."""
+    uncommented = re.sub(r"(?m)^# (\w+ = .+)$", r"\1", settings_example())
+    path = tmp_path / "uncommented.toml"
+    path.write_text(uncommented)
+    assert _shown(Settings()) == _shown(read_settings(path))
+
+
+def test_the_example_changes_nothing(tmp_path: Path) -> None:
+    """As it is, all of it is commented out."""
+    path = tmp_path / "example.toml"
+    path.write_text(settings_example())
+    assert _shown(Settings()) == _shown(read_settings(path))
+
+
+def test_the_example_shows_every_setting_with_its_default() -> None:
+    """By section; a setting that has no default stands there without a value."""
+    shown = settings_example()
+    defaults = Settings()
+    for section in Settings.model_fields:
+        lines = shown.split(f"[{section}]\n")[1].split("\n[")[0].splitlines()
+        for name, value in getattr(defaults, section).model_dump(mode="json").items():
+            line = next(line for line in lines if line.startswith(f"# {name} ="))
+            written = line.partition("=")[2].strip()
+            assert (value, bool(value is not None)) == (_read(written), bool(written)), line
+
+
+def _read(toml: str) -> Any:
+    return tomllib.loads(f"value = {toml}")["value"] if toml else None
+
+
+def test_workers_read_what_was_read_here(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment that workers get leads to the same settings, secrets included, whatever file lies around."""
+    settings = read_settings(file)
+    env = worker_env(
+        settings, Places("postgresql://elsewhere/db", KafkaSettings("there:1"), False), "http://127.0.0.1:9"
+    )
+    Path("ballast.toml").write_text('[kafka]\noptions = {"client.id" = "stray"}\n[pairing]\nshards = 99\n')
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    read = read_settings()
+    assert ("there:1", "http://127.0.0.1:9") == (read.kafka.bootstrap, read.venue.url)
+    assert "postgresql://elsewhere/db" == named_dsn(read)
+    assert {"client.id": "file", "sasl.password": CANARY} == kafka_settings(read, "b").options
+    changed = {"kafka": read.kafka.model_copy(update={"bootstrap": "file:9092"}), "venue": settings.venue}
+    assert _shown(settings) == _shown(read.model_copy(update={**changed, "postgres": settings.postgres}))
+
+
+def test_secrets_travel_in_variables_of_their_own(file: Path) -> None:
+    """The sections that workers get hold no secret, so one that is printed gives none away."""
+    env = worker_env(read_settings(file), Places("postgresql://h/db", KafkaSettings("there:1"), False), "http://h")
+    assert ["BALLAST_KAFKA__SECRET_OPTIONS"] == [name for name, value in env.items() if CANARY in value]
+    assert {"sasl.password": CANARY} == json.loads(env["BALLAST_KAFKA__SECRET_OPTIONS"])

@@ -1,0 +1,13 @@
+"""What all tests share: how hypothesis searches.
+
+Examples have no deadline, since a busy machine is no fault. In CI the examples are the same every time, so that a failure
+there is a failure everywhere.
+"""
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("ballast", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ballast_ci", settings.get_profile("ballast"), derandomize=True)
+settings.load_profile("ballast_ci" if os.environ.get("CI") == "true" else "ballast")
