@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
 
+from app.metrics import served
 from app.places import Places, open_places
 from app.running import announced, claimed
 from app.settings import CONFIG_VARIABLE, NO_FILE, Settings
@@ -47,6 +48,7 @@ def open_session(settings: Settings, market: Market) -> Iterator[Session]:
             rmtree(settings.data.folder / "recovery", ignore_errors=True)
         url = settings.venue.url or stack.enter_context(simulated_exchange(settings, places, market))
         stack.enter_context(announced(settings, places, url))
+        stack.enter_context(served(places, settings.run.metrics_port))
         yield Session(places, url, worker_env(settings, places, url))
 
 
@@ -74,7 +76,7 @@ def simulated_exchange(settings: Settings, places: Places, market: Market) -> It
     command = [sys.executable, "-m", "connectors.exchange.simulated", "--port", str(port)]
     command += ["--data", str(settings.data.folder / "exchange.sqlite3"), "--seed", str(market.seed)]
     command += ["--kafka", places.kafka.bootstrap, "--bars-per-second", str(market.bars_per_second)]
-    command += ["--prices", str(market.prices)] if market.prices else []
+    command += ["--prices", str(market.prices), "--from-start"] if market.prices else []
     terms = {"deposit_delay_ms": market.chain_delay_ms, "withdrawal_delay_ms": market.chain_delay_ms}
     command += ["--terms", json.dumps(terms)]
     log = settings.data.folder / "exchange.log"

@@ -60,7 +60,7 @@ class Pairing(Section):
         3600, description="a leg that waits longer raises an alarm, and goes on waiting"
     )
     memory_seconds: PositiveInt = Field(
-        600, description="paired legs stay in memory for so long, older ones are looked up"
+        10, description="paired legs stay in memory for so long; for older ones the ledger is asked"
     )
 
 
@@ -115,6 +115,7 @@ class Run(Section):
 
     epoch_ms: PositiveInt = Field(500, description="state is saved, and outputs are made sure of, this often")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    metrics_port: int | None = Field(None, description="Prometheus metrics on this port of loopback; left out: none")
     record_decisions: Literal["changes", "all"] = Field(
         "changes", description="changes: a decision that repeats the one before is counted, not recorded"
     )

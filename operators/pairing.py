@@ -1,13 +1,44 @@
-"""Pairs legs: the pairing book of `domain/pairing_book.py`, one per shard."""
+"""Pairs legs: the pairing book of `domain/pairing_book.py`, one per shard.
 
+A leg that an earlier run had read comes with the trades that the ledger holds of it. The book takes them as they are, and
+has nothing to say about them; but the earlier run may have died between booking a trade and telling of it. So each of
+them is posted once more: the ledger finds a duplicate, and whoever follows the trades hears of it.
+"""
+
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bytewax.dataflow import operator
 from bytewax.operators import KeyedStream
 
 from domain.pairing_book import PairingBook, Rule
-from domain.streams import Progress
+from domain.pairing_effects import Effect, KnownTrade, TradePaired, TradeUnpaired
+from domain.streams import Progress, Record
 from operators.machines import run_machine
+
+
+class RetellingBook(PairingBook):
+    """A pairing book that also says again what the ledger knows of the legs that come."""
+
+    def apply(self, at_ms: int, records: Sequence[Record]) -> list[Effect]:
+        """What was said before, and then what is new."""
+        return [*retold(records), *super().apply(at_ms, records)]
+
+
+def retold(records: Sequence[Record]) -> list[Effect]:
+    """Every booking and reversal that the ledger holds of these very legs, each once."""
+    causes = {trade: record for record in records for trade in record.value.known if _is_of(record, trade)}
+    return [effect for trade, record in causes.items() for effect in _turns(trade, record)]
+
+
+def _is_of(record: Record, trade: KnownTrade) -> bool:
+    return record.value.leg.id in (trade.btc.id, trade.usd.id)
+
+
+def _turns(trade: KnownTrade, record: Record) -> Iterator[Effect]:
+    for turn in range(trade.count):
+        effect = TradeUnpaired if turn % 2 else TradePaired
+        yield effect(trade.btc, trade.usd, turn // 2, trade.key, record.source, record.offset)
 
 
 @operator
@@ -18,8 +49,8 @@ def pair_legs(
 
     def restore(snapshot: tuple[Any, ...] | None) -> PairingBook:
         if snapshot is None:
-            return PairingBook(rule, leg_age_max_ms)
-        return PairingBook.restore(snapshot, rule, leg_age_max_ms)
+            return RetellingBook(rule, leg_age_max_ms)
+        return RetellingBook.restore(snapshot, rule, leg_age_max_ms)
 
     def forget(book: Any, watermark_ms: int) -> None:
         book.forget(watermark_ms - memory_ms)

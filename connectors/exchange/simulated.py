@@ -127,6 +127,7 @@ async def serve(options: argparse.Namespace, listener: socket.socket) -> None:
     """Run until SIGTERM or SIGINT."""
     kept = TruthFile(options.data)
     truth, ticks = _loaded(kept, options)
+    ticks = 0 if options.from_start else ticks
     publish = TickPublisher(options.kafka) if options.kafka else None
     market = Market(truth, kept, ticks, publish)
     path = price_path(options, ticks, truth.account.price_usd)
@@ -186,6 +187,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--prices", type=Path, help="CSV of bars, .gz too; without it a seeded walk")
     parser.add_argument("--bars-per-second", type=float, default=1.0)
     parser.add_argument("--start-price", type=Decimal, default=Decimal(40_000), help="of the walk, in dollars")
+    parser.add_argument("--from-start", action="store_true", help="play the path from its beginning, whatever was played")
     parser.add_argument("--loop", action="store_true", help="start the bars again when they end")
     parser.add_argument("--terms", type=Terms.model_validate_json, default=Terms(), help="JSON")
     parser.add_argument("--faults", type=Faults.model_validate_json, default=Faults(), help="JSON")

@@ -164,8 +164,10 @@ CREATE TABLE treasury.quarantine (
     detail      text NOT NULL,
     key         bytea,
     raw         bytea NOT NULL,
+    -- Part of the key, because a broker that keeps nothing counts its offsets from 0 again after every start.
+    digest      bytea GENERATED ALWAYS AS (sha256(raw)) STORED,
     recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (topic, partition, "offset")
+    PRIMARY KEY (topic, partition, "offset", digest)
 );
 COMMENT ON TABLE treasury.quarantine IS 'Messages that could not be used, with their bytes, so that they can be sent again after a fix.';
 

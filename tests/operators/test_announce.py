@@ -145,8 +145,7 @@ def message(speaker: Any, value: Any) -> dict[str, Any]:
     """What is said, as plain JSON."""
     answer = speaker(record(value, START_MS + 60_000))
     assert answer is not None
-    said = answer[1] if isinstance(answer[1], bytes) else encode(answer[1])
-    fields: dict[str, Any] = json.loads(said)
+    fields: dict[str, Any] = json.loads(encode(answer[1]))
     return fields
 
 

@@ -1,0 +1,78 @@
+"""Prometheus metrics: the numbers of `ballast status`, read anew at every scrape.
+
+They come from the ledger, the records and the topics, not from counters in a worker, so they are right after a restart and
+the same whoever serves them.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from app.places import Places
+from app.status import read_status
+
+NUMBERS = {
+    "trades": "user trades booked and not reversed",
+    "transactions": "transactions in the ledger",
+    "postings_rejected": "postings that the ledger rejected",
+    "postings_in_conflict": "postings whose id came with another body",
+    "liability_cents": "what users are owed",
+    "exposure_cents": "what the exchange holds, negative when short",
+    "hedge_ratio": "the short over the liability",
+    "collateral_sats": "equity of the trading account",
+    "funding_sats": "the buffer beside it",
+    "leverage": "exposure over collateral",
+    "price_age_ms": "how old the last price is",
+    "decisions": "decisions recorded",
+}
+FAMILIES = {"orders": "state", "transfers": "state", "quarantined": "topic", "messages": "topic"}
+WAITING = {
+    "count": "legs without their other half",
+    "worth_cents": "what they are worth together",
+    "oldest_seconds": "how long the oldest has waited",
+}
+
+
+class StatusCollector(Collector):
+    """Reads the status when it is asked."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """All metrics, from one look."""
+        return metrics(read_status(self._places))
+
+
+def metrics(status: Mapping[str, Any]) -> Iterator[GaugeMetricFamily]:
+    """The numbers of a status as metrics; what is not known is left out."""
+    for name, about in NUMBERS.items():
+        if status[name] is not None:
+            yield GaugeMetricFamily(f"ballast_{name}", about, value=float(status[name]))
+    for name, about in WAITING.items():
+        yield GaugeMetricFamily(f"ballast_waiting_legs_{name}", about, value=status["waiting_legs"][name])
+    for name, label in FAMILIES.items():
+        family = GaugeMetricFamily(f"ballast_{name}", f"{name} by {label}", labels=[label])
+        for value, count in status[name].items():
+            family.add_metric([value], count)
+        yield family
+
+
+@contextmanager
+def served(places: Places, port: int | None) -> Iterator[None]:
+    """Serve metrics on loopback while the block lasts; nothing without a port."""
+    if port is None:
+        yield
+        return
+    registry = CollectorRegistry()
+    registry.register(StatusCollector(places))
+    server, thread = start_http_server(port, addr="127.0.0.1", registry=registry)
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()

@@ -1,0 +1,182 @@
+"""The checks of the promises: they pass over what the flows left, and each finds a breach that was planted in a copy."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import psycopg
+import pytest
+from confluent_kafka import Producer
+from psycopg.conninfo import conninfo_to_dict
+
+from app.crowd import CrowdThread
+from app.invariants import CHECKS, check_invariants, verdicts
+from app.session import Session
+from app.supervisor import Group
+from domain.topics import DEALER_TRANSACTIONS
+from tests.app.surroundings import open_database, until
+from tests.app.trading import open_trading, settle
+
+pytestmark = [pytest.mark.broker, pytest.mark.postgres]
+
+TRADE = "(SELECT tx_id FROM ledger.tx WHERE template LIKE 'USER\\_%' ORDER BY tx_id DESC LIMIT 1)"
+FILL = "(SELECT tx_id FROM ledger.tx WHERE meta ? 'sequence' ORDER BY tx_id DESC LIMIT 1)"
+CASH_FLOW = "(SELECT tx_id FROM ledger.tx WHERE meta ? 'flow_id' ORDER BY tx_id DESC LIMIT 1)"
+NEWEST_ORDER = "(SELECT client_order_id FROM treasury.venue_order ORDER BY reserved_at DESC LIMIT 1)"
+NEWEST_TRANSFER = "(SELECT client_transfer_id FROM treasury.venue_transfer ORDER BY reserved_at DESC LIMIT 1)"
+ENTRY = "(SELECT tx_id FROM ledger.entry WHERE account_id = {0} ORDER BY version LIMIT 1)"
+
+
+def _copied(table: str, where: str, **changes: str) -> str:
+    """SQL that adds a row like another one, but for these columns."""
+    pairs = ", ".join(f"'{column}', {value}" for column, value in changes.items())
+    row = f"jsonb_populate_record(r, jsonb_build_object({pairs}))"
+    return f"INSERT INTO {table} SELECT ({row}).* FROM {table} r WHERE {where}"
+
+
+BREACHES: dict[str, tuple[str, str, set[str]]] = {
+    "a trade is gone": (f"DELETE FROM ledger.tx WHERE tx_id = {TRADE}", "is in 0 places", {"I1", "I2"}),
+    "a fill is gone": (
+        f"DELETE FROM ledger.tx WHERE tx_id = {FILL}",
+        "fills and cash flows are not in the ledger",
+        {"I1"},
+    ),
+    "a cash flow is gone": (f"DELETE FROM ledger.tx WHERE tx_id = {CASH_FLOW}", "not in the ledger", {"I1"}),
+    "an unreadable message is gone": ("DELETE FROM treasury.quarantine", "is not in quarantine", {"I1"}),
+    "a trade is booked twice": (
+        _copied("ledger.tx", f"tx_id = {TRADE}", tx_id="gen_random_uuid()"),
+        "is booked 2 times",
+        {"I1", "I2"},
+    ),
+    "a trade has other legs": (
+        f"UPDATE ledger.tx SET meta = jsonb_set(meta, '{{btc_leg,id}}', '\"nobody\"') WHERE tx_id = {TRADE}",
+        "not implied by the messages",
+        {"I1", "I2"},
+    ),
+    "an entry has another amount": (
+        f"UPDATE ledger.entry SET amount = amount + 1 WHERE tx_id = {TRADE} AND leg = 1",
+        "does not balance",
+        {"I3", "I4"},
+    ),
+    "an entry is in another currency": (
+        f"UPDATE ledger.entry SET currency = 'EUR' WHERE tx_id = {TRADE} AND leg = 1",
+        "does not balance",
+        {"I3", "I4"},
+    ),
+    "a balance is off by one": (
+        "UPDATE ledger.balance SET settled_debit = settled_debit + 1",
+        "is not the sum of its entries",
+        {"I4"},
+    ),
+    "something is pending that nobody booked": (
+        "UPDATE ledger.balance SET pending_debit = pending_debit + 1",
+        "is not the sum of its entries",
+        {"I4"},
+    ),
+    "a balance has no row": ("DELETE FROM ledger.balance", "is not the sum of its entries", {"I4"}),
+    "a version was left out": (
+        "UPDATE ledger.entry e SET version = version + 1 FROM ledger.balance b "
+        "WHERE (e.account_id, e.currency, e.version) = (b.account_id, b.currency, b.version)",
+        "is not the sum of its entries",
+        {"I4"},
+    ),
+    "two orders were open at once": (
+        f"UPDATE treasury.venue_order SET reserved_at = (SELECT min(reserved_at) FROM treasury.venue_order) "
+        f"WHERE client_order_id = {NEWEST_ORDER}",
+        "was reserved while another one was open",
+        {"I7"},
+    ),
+    "two transfers were open at once": (
+        "UPDATE treasury.venue_transfer SET reserved_at = (SELECT min(reserved_at) FROM treasury.venue_transfer) "
+        f"WHERE client_transfer_id = {NEWEST_TRANSFER}",
+        "was reserved while another one was open",
+        {"I7"},
+    ),
+    "an order was never decided": (
+        f"DELETE FROM treasury.decision WHERE id = (SELECT decision_id FROM treasury.venue_order "
+        f"WHERE client_order_id = {NEWEST_ORDER})",
+        "has no decision",
+        {"I8"},
+    ),
+    "an order was never reserved": (
+        f"DELETE FROM treasury.venue_order WHERE client_order_id = {NEWEST_ORDER}",
+        "was never reserved",
+        {"I8"},
+    ),
+    "an order is not known at the exchange": (
+        f"UPDATE treasury.venue_order SET client_order_id = 'nobody' WHERE client_order_id = {NEWEST_ORDER}",
+        "not known at the exchange",
+        {"I8"},
+    ),
+}
+
+
+class Left(NamedTuple):
+    """What a worker left: where things are, the server and the name of its ledger, with which nobody is connected."""
+
+    session: Session
+    server: str
+    database: str
+
+
+@pytest.fixture(scope="module")
+def left() -> Iterator[Left]:
+    """Some seconds of trading, and then silence; one message was not readable."""
+    with open_trading() as (session, folder):
+        group = Group("everything", 1, session.env, folder / "worker.log")
+        group.start()
+        with CrowdThread(session.places.kafka, 7, 40):
+            until(lambda: _orders(session) >= 3, "some orders")
+        _send(session, b"not json")
+        settle(session.places)
+        assert [0] == group.stop(), (folder / "worker.log").read_text()
+        dsn = session.places.dsn
+        yield Left(session, dsn, str(conninfo_to_dict(dsn)["dbname"]))
+
+
+def _orders(session: Session) -> int:
+    with psycopg.connect(session.places.dsn) as connection:
+        row = connection.execute(
+            "SELECT least((SELECT count(*) FROM treasury.venue_order), (SELECT count(*) FROM treasury.venue_transfer))"
+        ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _send(session: Session, value: bytes) -> None:
+    producer = Producer({"bootstrap.servers": session.places.kafka.bootstrap})
+    producer.produce(DEALER_TRANSACTIONS.name, value)
+    assert 0 == producer.flush(10)
+
+
+@contextmanager
+def _copy(left: Left) -> Iterator[str]:
+    maintenance = psycopg.conninfo.make_conninfo(left.server, dbname="postgres")
+    with open_database(maintenance, template=left.database) as dsn:
+        yield dsn
+
+
+def test_what_the_flows_left_is_sound(left: Left) -> None:
+    """Every check passes, and none was left out."""
+    breaches = check_invariants(left.session.places, left.session.venue_url)
+    assert {name: [] for name in ("I1", "I2", "I3", "I4", "I7", "I8")} == breaches
+    assert breaches.keys() == CHECKS.keys()
+
+
+@pytest.mark.parametrize("name", sorted(BREACHES))
+def test_a_planted_breach_is_found(name: str, left: Left) -> None:
+    """With triggers out of the way, a damage that the database itself would refuse is found and said in a sentence."""
+    statement, sentence, broken = BREACHES[name]
+    with _copy(left) as dsn:
+        with psycopg.connect(dsn) as connection:
+            connection.execute("SET session_replication_role = replica")
+            changed = connection.execute(statement).rowcount  # type: ignore[arg-type]
+        assert 0 < changed
+        places = left.session.places.__class__(dsn, left.session.places.kafka, False)
+        breaches = check_invariants(places, left.session.venue_url)
+    assert broken == {name for name, verdict in verdicts(breaches).items() if verdict == "fail"}, breaches
+    assert sentence in " ".join(text for found in breaches.values() for text in found)
+
+
+def test_without_an_exchange_the_rest_is_checked(left: Left) -> None:
+    """What can be judged without the exchange's own history is."""
+    assert set(CHECKS) == check_invariants(left.session.places, None).keys()

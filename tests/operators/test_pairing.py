@@ -1,0 +1,66 @@
+"""Pairing as a step: what an earlier run booked is told again, and only that."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.legs import leg_from, pairing_key
+from domain.pairing_effects import Arrival, KnownTrade, LegWaits, TradePaired, TradeUnpaired
+from domain.streams import Progress, shard_names
+from operators.pairing import RetellingBook, pair_legs, retold
+from operators.posting import second_of
+from operators.routing import spread, ungrouped
+from tests.flows.streams import START_MS, leg, record
+from tests.operators.steps import run_step
+
+B, U, OTHER = (leg_from(leg(name)) for name in ("b1", "u1", "b2"))
+KEY = pairing_key(B)
+
+
+def known(count: int) -> KnownTrade:
+    """The pair as the ledger holds it."""
+    return KnownTrade(KEY, B, U, count)
+
+
+@given(st.integers(0, 6))
+def test_every_turn_of_a_known_trade_is_told_again(count: int) -> None:
+    """Bookings and reversals alternate, each under the generation that it was first said with."""
+    told = retold([record(Arrival(U, (known(count),)), offset=4)])
+    assert [(TradePaired, TradeUnpaired)[turn % 2] for turn in range(count)] == [type(effect) for effect in told]
+    assert [turn // 2 for turn in range(count)] == [getattr(effect, "generation", None) for effect in told]
+
+
+def test_a_trade_is_told_again_once() -> None:
+    """Both legs of a known trade in one instant tell of it once."""
+    arrivals = [record(Arrival(one, (known(1),)), offset=offset) for offset, one in enumerate((B, U))]
+    assert [TradePaired(B, U, 0, KEY, "dealer.transactions/0", 1)] == retold(arrivals)
+
+
+def test_other_trades_of_its_key_are_not_told_again() -> None:
+    """A leg that is new to a key does not stir up the trades of others."""
+    assert [] == retold([record(Arrival(OTHER, (known(1),)))])
+
+
+def test_a_retelling_book_survives_a_restart() -> None:
+    """A restored book tells again too, and has nothing new to say about what it knows."""
+    book = RetellingBook.restore(RetellingBook().snapshot())
+    effects = book.apply(START_MS, [record(Arrival(B, (known(1),)))])
+    assert [TradePaired] == [type(effect) for effect in effects]
+
+
+def test_legs_pair_across_partitions() -> None:
+    """Two legs of a trade meet, whatever partitions they come from."""
+    sources, shards = ["p/0", "p/1"], shard_names("pair", 3)
+    legs = [
+        Progress("p/0", START_MS + 5, [record(Arrival(B), START_MS, 0, "p/0")]),
+        Progress("p/1", START_MS + 5, [record(Arrival(U), START_MS + 1, 0, "p/1")]),
+    ]
+    out = run_step(
+        lambda up: ungrouped(
+            "plain", pair_legs("pair", spread("by_second", up, shards, second_of), sources, "closest", 60_000, 60_000)
+        ),
+        legs,
+        1,
+    )
+    effects = [r.value for progress in out for r in progress.records]
+    assert [LegWaits, TradePaired, LegWaits] == [type(effect) for effect in effects]
+    assert {f"pair/{shard}" for shard in shards} == {progress.source for progress in out}
