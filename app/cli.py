@@ -66,9 +66,7 @@ def demo(
 
 @app.command()
 def run(
-    flows: Annotated[
-        list[str] | None, typer.Argument(help="everything, or some of liability, hedging, execution.")
-    ] = None,
+    flows: Annotated[list[str] | None, typer.Argument(help="everything, or some of liability, hedging, execution.")] = None,
     workers: Annotated[int, typer.Option(help="Processes per flow.", min=1, max=4)] = 1,
     config: Config = None,
 ) -> None:
@@ -85,9 +83,7 @@ def run(
 def produce(
     topic: Annotated[str, typer.Argument(help="A topic, such as dealer.transactions.")],
     file: Annotated[Path | None, typer.Option(help="One message per line; standard input if left out.")] = None,
-    example: Annotated[
-        bool, typer.Option("--example", help="Print lines that can be typed, and send nothing.")
-    ] = False,
+    example: Annotated[bool, typer.Option("--example", help="Print lines that can be typed, and send nothing.")] = False,
     unchecked: Annotated[
         bool, typer.Option("--unchecked", help="Send lines as they are, also those that do not fit.")
     ] = False,
@@ -166,9 +162,7 @@ def migrate(config: Config = None, as_json: Json = False) -> None:
 
 @app.command()
 def schemas(
-    check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; fail when a file is not as generated.")
-    ] = False,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail when a file is not as generated.")] = False,
     as_json: Json = False,
 ) -> None:
     """Write the generated files: JSON Schemas, the AsyncAPI document, the example of all settings.

@@ -43,8 +43,8 @@ class CrowdThread(threading.Thread):
     def __exit__(self, *_: object) -> None:
         self._closing.set()
         self.join()
-        for _, _, value in sorted(self._due):
-            self._type(value)
+        for line in sorted(self._due):
+            self._type(line[2])
         self._producer.flush(STOP_FLUSH_SECONDS)
         self._consumer.close()
 

@@ -106,9 +106,7 @@ def _settle(session: Session, group: Group) -> None:
 
     def is_quiet() -> bool:
         status = read_status(session.places)
-        seen = {
-            name: status[name] for name in ("transactions", "orders", "transfers", "waiting_legs", "liability_cents")
-        }
+        seen = {name: status[name] for name in ("transactions", "orders", "transfers", "waiting_legs", "liability_cents")}
         quiet = before[-1:] == [seen] and not _in_flight(status)
         before.append(seen)
         return quiet

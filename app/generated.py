@@ -22,8 +22,7 @@ def generated_files() -> dict[str, str]:
     """Path below the project to content."""
     models = {topic.model.__name__: topic.model for topic in ALL}
     files = {
-        f"{SCHEMAS}/{name}.json": _json(model.model_json_schema(mode="validation"))
-        for name, model in sorted(models.items())
+        f"{SCHEMAS}/{name}.json": _json(model.model_json_schema(mode="validation")) for name, model in sorted(models.items())
     }
     return files | {f"{SCHEMAS}/asyncapi.json": _json(_asyncapi()), EXAMPLE: settings_example()}
 

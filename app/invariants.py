@@ -13,6 +13,7 @@ The topics are read again from their beginning, the ledger by SQL, the exchange 
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack, closing
 from typing import Any, NamedTuple
 
 import psycopg
@@ -40,12 +41,26 @@ SELECT tx_id::text, currency, layer FROM ledger.entry
 GROUP BY tx_id, currency, layer HAVING sum(side * amount) <> 0 LIMIT 5
 """
 BALANCES_OFF = """
-SELECT b.account_id, b.currency FROM ledger.balance b LEFT JOIN (
-    SELECT account_id, currency, count(*) AS n, max(version) AS last, sum(side * amount) FILTER (WHERE layer = 1) AS settled
+SELECT account_id, currency FROM ledger.balance b FULL JOIN (
+    SELECT account_id, currency, count(*) AS n, max(version) AS last,
+        coalesce(sum(side * amount) FILTER (WHERE layer = 1), 0) AS settled,
+        coalesce(sum(side * amount) FILTER (WHERE layer = 2), 0) AS pending,
+        coalesce(sum(side * amount) FILTER (WHERE layer = 3), 0) AS encumbered
     FROM ledger.entry GROUP BY account_id, currency
 ) e USING (account_id, currency)
-WHERE b.version <> coalesce(e.n, 0) OR b.version <> coalesce(e.last, 0)
-    OR b.settled_debit - b.settled_credit <> coalesce(e.settled, 0) LIMIT 5
+WHERE (b.version, b.version, b.settled_debit - b.settled_credit, b.pending_debit - b.pending_credit,
+        b.encumbered_debit - b.encumbered_credit)
+    IS DISTINCT FROM (coalesce(e.n, 0), coalesce(e.last, 0), coalesce(e.settled, 0), coalesce(e.pending, 0),
+        coalesce(e.encumbered, 0))
+LIMIT 5
+"""
+RUNNING_OFF = """
+SELECT account_id, currency, version FROM (
+    SELECT account_id, currency, version, balance_after, sum(side * amount) OVER (
+        PARTITION BY account_id, currency, layer ORDER BY version
+    ) AS summed
+    FROM ledger.entry
+) e WHERE balance_after <> summed ORDER BY account_id, currency, version LIMIT 5
 """
 OVERLAPPING = """
 SELECT client_id FROM (
@@ -73,14 +88,12 @@ class Evidence(NamedTuple):
 
 def check_invariants(places: Places, venue_url: str | None) -> dict[str, list[str]]:
     """Breaches by invariant, a few sentences each; an empty list is a pass."""
-    peek = Peek(places.kafka)
-    try:
-        with psycopg.connect(places.dsn) as connection:
-            exchange = HttpExchange(venue_url, 5) if venue_url else None
-            evidence = Evidence(connection, peek, exchange)
-            return {name: list(check(evidence))[:EXAMPLES_MAX] for name, check in CHECKS.items()}
-    finally:
-        peek.close()
+    with ExitStack() as stack:
+        peek = stack.enter_context(closing(Peek(places.kafka)))
+        connection = stack.enter_context(psycopg.connect(places.dsn))
+        exchange = stack.enter_context(closing(HttpExchange(venue_url, 5))) if venue_url else None
+        evidence = Evidence(connection, peek, exchange)
+        return {name: list(check(evidence))[:EXAMPLES_MAX] for name, check in CHECKS.items()}
 
 
 def verdicts(breaches: dict[str, list[str]]) -> dict[str, str]:
@@ -117,9 +130,7 @@ def _postings_accounted_for(evidence: Evidence) -> Iterable[str]:
     }
     fills = {
         row[0]
-        for row in evidence.connection.execute(
-            "SELECT (meta ->> 'sequence')::bigint FROM ledger.tx WHERE meta ? 'sequence'"
-        )
+        for row in evidence.connection.execute("SELECT (meta ->> 'sequence')::bigint FROM ledger.tx WHERE meta ? 'sequence'")
     }
     rejected = _rejected_count(evidence)
     missing = [f["id"] for f in _messages(evidence, VENUE_CASHFLOWS.name) if f["id"] not in flows]
@@ -189,12 +200,14 @@ def balances_equal_history(evidence: Evidence) -> Iterable[str]:
     """I4."""
     for account_id, currency in evidence.connection.execute(BALANCES_OFF):
         yield f"the balance of account {account_id} in {currency} is not the sum of its entries"
+    for account_id, currency, version in evidence.connection.execute(RUNNING_OFF):
+        yield f"entry {version} of account {account_id} in {currency} does not go on from the one before it"
 
 
 def one_in_flight(evidence: Evidence) -> Iterable[str]:
     """I7."""
     for table, name in (("venue_order", "client_order_id"), ("venue_transfer", "client_transfer_id")):
-        for (client_id,) in evidence.connection.execute(OVERLAPPING.format(table=table, id=name)):  # type: ignore[arg-type]
+        for (client_id,) in evidence.connection.execute(OVERLAPPING.format(table=table, id=name)):
             yield f"{client_id} was reserved while another one was open"
 
 

@@ -17,9 +17,9 @@ POLL_SECONDS = 0.02
 
 
 class Tail(NamedTuple):
-    """The end of a partition: how many messages it holds, and the newest one."""
+    """The end of a partition: how many messages it holds, and the newest of them."""
 
-    count: int
+    messages: int
     newest: RawMessage | None
 
 
@@ -39,10 +39,7 @@ class Peek:
         ranges = {key: self._range(key) for key in self._partitions(list(BY_NAME))}
         # The embedded broker reports the start of the last batch as the end, so the last batch is read to see.
         starts = {key: max(low, high - 1) for key, (low, high) in ranges.items()}
-        newest = {
-            key: message
-            for key, message in self._read({k: s for k, s in starts.items() if ranges[k][1] > ranges[k][0]})
-        }
+        newest = dict(self._read({key: start for key, start in starts.items() if ranges[key][1] > ranges[key][0]}))
         return {key: _tail(low, newest.get(key)) for key, (low, _) in ranges.items()}
 
     def everything(self, topic: str) -> Iterator[tuple[Partition, RawMessage]]:
@@ -93,7 +90,7 @@ def counts(tails: Mapping[Partition, Tail]) -> dict[str, int]:
     """How many messages there are, by topic."""
     found: dict[str, int] = {}
     for (topic, _), tail in tails.items():
-        found[topic] = found.get(topic, 0) + tail.count
+        found[topic] = found.get(topic, 0) + tail.messages
     return {topic: count for topic, count in found.items() if count}
 
 

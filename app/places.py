@@ -28,9 +28,7 @@ def open_places(settings: Settings) -> Iterator[Places]:
     """Start what is not named, check what is, and bring both up to date. ConfigError says what is missing."""
     with ExitStack() as stack:
         dsn = named_dsn(settings) or stack.enter_context(embedded_postgres(settings.data.folder / "postgres"))
-        bootstrap = settings.kafka.bootstrap or stack.enter_context(
-            embedded_broker(settings.data.folder / "broker.log")
-        )
+        bootstrap = settings.kafka.bootstrap or stack.enter_context(embedded_broker(settings.data.folder / "broker.log"))
         kafka = kafka_settings(settings, bootstrap)
         prepare(dsn, kafka)
         yield Places(dsn, kafka, settings.kafka.bootstrap is None)

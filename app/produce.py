@@ -112,10 +112,6 @@ def _send(producer: Producer, topic: str, line: bytes, failed: list[KafkaError])
 def _finish(producer: Producer, failed: list[KafkaError], kafka: KafkaSettings) -> None:
     left = producer.flush(DELIVERY_TIMEOUT_SECONDS)
     if failed or left:
-        why = (
-            failed[0].str()
-            if failed
-            else f"{left} messages were not acknowledged within {DELIVERY_TIMEOUT_SECONDS:.0f} s"
-        )
+        why = failed[0].str() if failed else f"{left} messages were not acknowledged within {DELIVERY_TIMEOUT_SECONDS:.0f} s"
         msg = f"the broker at {kafka.bootstrap} did not take every message: {why}"
         raise ConfigError(msg)

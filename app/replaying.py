@@ -83,13 +83,11 @@ def _without_recall(pairing: PairingSetup) -> PairingSetup:
     return PairingSetup(pairing.rule, pairing.shards, NO_RECALL, pairing.leg_age_max_ms)
 
 
-def replay_folder(
-    settings: Settings, folder: Path, out: Path, batch_size: int = 1000, workers: int = 1
-) -> dict[str, int]:
+def replay_folder(settings: Settings, folder: Path, out: Path, batch_size: int = 1000, workers: int = 1) -> dict[str, int]:
     """Replay the recorded topics of `folder` into `out`; returns how many lines each file got."""
     recorded = read_folder(folder, everything.INPUTS)
     replayed = replay(settings, recorded, batch_size, workers)
-    files = {f"{name}.jsonl": lines for name, lines in topic_lines(replayed.outgoing).items()}
+    files: dict[str, Iterable[str]] = {f"{name}.jsonl": lines for name, lines in topic_lines(replayed.outgoing).items()}
     files |= {f"ledger/{name}.jsonl": map(_json, rows) for name, rows in ledger_rows(replayed.ledger).items()}
     return {name: _write(out / name, lines) for name, lines in sorted(files.items())}
 

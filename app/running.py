@@ -74,7 +74,7 @@ def find_broker(settings: Settings) -> KafkaSettings:
     """The broker that settings name, else that of what runs over the data folder; ConfigError when none answers."""
     bootstrap = settings.kafka.bootstrap or (_alive(settings.data.folder / FILE) or {}).get("bootstrap")
     if bootstrap is None:
-        msg = f"nothing runs over {settings.data.folder}, and settings name no broker; start: ballast demo (or set kafka.bootstrap)"
+        msg = f"nothing runs over {settings.data.folder}, and kafka.bootstrap is not set; set it, or start: ballast demo"
         raise ConfigError(msg)
     kafka = kafka_settings(settings, bootstrap)
     check_broker(kafka)

@@ -1,4 +1,4 @@
-"""Runs flows as long-lived workers until SIGTERM: each flow a group of processes, watched and started again when it falls."""
+"""Runs flows as long-lived workers until SIGTERM: each a group of processes, watched and started again when it falls."""
 
 import signal
 import time

@@ -84,11 +84,12 @@ def simulated_exchange(settings: Settings, places: Places, market: Market) -> It
         process = subprocess.Popen(  # noqa: S603 - our own command
             command, stdout=subprocess.PIPE, stderr=said, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent
         )
+    assert process.stdout is not None, "standard output is a pipe"  # noqa: S101
     try:
-        assert process.stdout is not None, "standard output is a pipe"  # noqa: S101
-        if not process.stdout.readline():
-            msg = f"the simulated exchange did not start: {_last_words(log)}"
-            raise ConfigError(msg)
+        with process.stdout:
+            if not process.stdout.readline():
+                msg = f"the simulated exchange did not start: {_last_words(log)}"
+                raise ConfigError(msg)
         yield f"http://127.0.0.1:{port}"
     finally:
         stop(process)

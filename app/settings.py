@@ -29,18 +29,14 @@ class Kafka(Section):
 
     bootstrap: str | None = Field(None, description="host:port of a Kafka broker; left out: the embedded one")
     options: dict[str, str] = Field({}, description="more librdkafka options, such as security.protocol")
-    secret_options: dict[str, SecretStr] = Field(
-        {}, description="options that must not be shown, such as sasl.password"
-    )
+    secret_options: dict[str, SecretStr] = Field({}, description="options that must not be shown, such as sasl.password")
     lanes: PositiveInt = Field(1, description="consumers per flow; fixed for the life of a recovery folder")
 
 
 class Postgres(Section):
     """The database; without `dsn` an embedded one is started, which keeps its data in `data.folder`."""
 
-    dsn: SecretStr | None = Field(
-        None, description="postgresql://user:password@host/database; left out: the embedded one"
-    )
+    dsn: SecretStr | None = Field(None, description="postgresql://user:password@host/database; left out: the embedded one")
 
 
 class Data(Section):
@@ -74,9 +70,7 @@ class Hedging(Section):
     high_bound_ratio_shorting: Decimal = Field(Decimal("1.03"), description="above it, buy")
     minimum_liability_threshold_cents: PositiveInt = Field(5000, description="a smaller liability is not hedged")
     order_contracts_max: PositiveInt = Field(5000, description="guarded: no order is larger; one contract is 100 USD")
-    order_interval_min_ms: PositiveInt = Field(
-        100, description="guarded: orders keep this distance, and so do transfers"
-    )
+    order_interval_min_ms: PositiveInt = Field(100, description="guarded: orders keep this distance, and so do transfers")
     withdrawal_min_sats: PositiveInt = Field(100_000, description="guarded: the least that the exchange sends on chain")
 
 

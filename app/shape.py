@@ -6,6 +6,7 @@ every later start compares.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def shape_of(flow: Dataflow, partitions: list[tuple[str, int]], shards: int, lan
 def _stateful_steps(flow: Dataflow) -> list[str]:
     found: list[str] = []
 
-    def walk(operators: list[Operator]) -> None:
+    def walk(operators: Sequence[Operator]) -> None:
         for operator in operators:
             if type(operator).__name__ in _STATEFUL:
                 found.append(operator.step_id)

@@ -87,9 +87,7 @@ def leverage(exposure_cents: int, collateral_sats: int, price_usd: Decimal | Non
 
 def _asked(connection: Connection) -> dict[str, Any]:
     return {
-        "orders": dict(
-            _pairs(connection, "SELECT state, count(*) FROM treasury.venue_order GROUP BY state ORDER BY state")
-        ),
+        "orders": dict(_pairs(connection, "SELECT state, count(*) FROM treasury.venue_order GROUP BY state ORDER BY state")),
         "transfers": dict(
             _pairs(connection, "SELECT state, count(*) FROM treasury.venue_transfer GROUP BY state ORDER BY state")
         ),
@@ -126,9 +124,9 @@ def _messages(peek: Peek, topic: str) -> list[dict[str, Any]]:
 
 
 def _count(connection: Connection, query: str, *parameters: object) -> int:
-    row = connection.execute(query, parameters).fetchone()  # type: ignore[arg-type]
+    row = connection.execute(query, parameters).fetchone()
     return int(row[0]) if row else 0
 
 
 def _pairs(connection: Connection, query: str) -> list[tuple[str, int]]:
-    return [(str(name), int(count)) for name, count in connection.execute(query)]  # type: ignore[arg-type]
+    return [(str(name), int(count)) for name, count in connection.execute(query)]

@@ -90,9 +90,7 @@ class Group:
         now = time.monotonic()
         self.falls = [*(fall for fall in self.falls if now - fall < FALLS_WINDOW_SECONDS), now]
         if len(self.falls) > FALLS_MAX:
-            msg = (
-                f"the flow {self.flow} fell {len(self.falls)} times within {FALLS_WINDOW_SECONDS:.0f} s{self._where()}"
-            )
+            msg = f"the flow {self.flow} fell {len(self.falls)} times within {FALLS_WINDOW_SECONDS:.0f} s{self._where()}"
             raise CrashLoopError(msg)
         wait = BACKOFF_SECONDS[len(self.falls) - 1]
         self._start_at = now + wait

@@ -36,11 +36,14 @@ class Line(NamedTuple):
 
 
 class Users:
-    """Keeps what the users hold, so that nobody sells dollars that nobody has. `run` makes ids unlike those of other runs."""
+    """Keeps what the users hold, so that nobody sells dollars that nobody has.
+
+    `run` makes the ids of this crowd unlike those of others.
+    """
 
     def __init__(self, crowd: Crowd, run: str) -> None:
         self._crowd = crowd
-        self._random = Random(f"{crowd.seed}")  # noqa: S311, TID251 - a simulation
+        self._random = Random(f"{crowd.seed}")  # noqa: S311 - a simulation
         self._run = run
         self._count = 0
         self.liability_cents = 0

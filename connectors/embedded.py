@@ -75,9 +75,7 @@ def embedded_broker(log: Path) -> Iterator[str]:
 
 
 @contextmanager
-def child(
-    command: list[str], out: object = None, env: dict[str, str] | None = None
-) -> Iterator["subprocess.Popen[bytes]"]:
+def child(command: list[str], out: object = None, env: dict[str, str] | None = None) -> Iterator["subprocess.Popen[bytes]"]:
     """Run a command for as long as the block lasts, then end it: SIGTERM, and SIGKILL when it does not listen."""
     process = subprocess.Popen(  # noqa: S603 - our own commands only
         command,

@@ -105,7 +105,7 @@ class GatewaySource(FixedPartitionedSource[Told, tuple[int, int]]):
         """The venues."""
         return sorted(self._builds)
 
-    def build_part(self, step_id: str, for_part: str, resume_state: tuple[int, int] | None) -> _VenuePartition:  # noqa: ARG002
+    def build_part(self, step_id: str, for_part: str, resume_state: tuple[int, int] | None) -> _VenuePartition:
         """The partition of a venue, going on from its cursor."""
         cursor = Cursor(*resume_state) if resume_state else START
         return _VenuePartition(self._builds[for_part](cursor), cursor, self._poll_ms, self._stopping)

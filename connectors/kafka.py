@@ -1,9 +1,9 @@
 """Kafka as a source: our own, since the built-in one skips silently to the end when its offset has been retained away.
 
-The source is split into a fixed number of *lanes*; a lane is one consumer over its share of all partitions, and its place in
-each of them is its snapshot. It never blocks the worker, and hands on all partitions side by side (`lane.py`). A partition that has been read to its end and stays silent goes on
-telling time: its watermark follows the clock, less a slack for what is still on its way, so idle streams never stall live
-ones. Offsets are also committed to a consumer group, for Kafka's own tools to show the lag; nothing is read back from it.
+The source is split into a fixed number of *lanes*; a lane is one consumer over its share of all partitions, and its place
+in each of them is its snapshot. It never blocks the worker, and hands on all partitions side by side (`lane.py`). A partition
+that has been read to its end and stays silent goes on telling time: its watermark follows the clock, less a slack for what is
+still on its way, so idle streams never stall live ones.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -81,7 +81,7 @@ class KafkaSource(FixedPartitionedSource[RawBatch, dict[str, int]]):
     def list_parts(self) -> list[str]:
         return [f"lane-{lane}" for lane in range(self._lanes)]
 
-    def build_part(self, step_id: str, for_part: str, resume_state: dict[str, int] | None) -> "_Lane":  # noqa: ARG002
+    def build_part(self, step_id: str, for_part: str, resume_state: dict[str, int] | None) -> "_Lane":
         lane = int(for_part.removeprefix("lane-"))
         mine = [pair for index, pair in enumerate(self._partitions) if index % self._lanes == lane]
         return _Lane(self._kafka, mine, resume_state or {}, self._clock, self._stopping, self._batch_size)

@@ -41,7 +41,7 @@ class RecordedSource(FixedPartitionedSource[RawBatch, int]):
     def list_parts(self) -> list[str]:
         return sorted(self._recorded)
 
-    def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> "_Tape":  # noqa: ARG002
+    def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> "_Tape":
         key, messages = self._recorded[for_part]
         return _Tape(key, messages, resume_state or 0, self._batch_size, self._crash_at)
 
@@ -92,7 +92,9 @@ def write_line(message: RawMessage, partition: int) -> str:
 def read_folder(folder: Path, topics: Sequence[Topic]) -> dict[tuple[str, int], list[RawMessage]]:
     """Read the recorded topics of a folder; a topic without a file is empty. ConfigError names a line that cannot be read."""
     if not any((folder / f"{name}.jsonl").is_file() for name in BY_NAME):
-        msg = f"{folder} holds no recorded topic such as dealer.transactions.jsonl; record one with: ballast demo --record DIR"
+        msg = (
+            f"{folder} holds no recorded topic such as dealer.transactions.jsonl; record one with: ballast demo --record DIR"
+        )
         raise ConfigError(msg)
     recorded: dict[tuple[str, int], list[RawMessage]] = {}
     for topic in topics:

@@ -131,11 +131,10 @@ class Desk:
         asked = self._asked[kind]
         if state not in FINAL:
             # An order of an earlier life that is still open takes the one slot too.
-            open_id = asked.open_id or name
-        else:
-            open_id = None if asked.open_id == name else asked.open_id
-        reach = max(asked.finished_sequence, sequence if state in FINAL else 0)
-        self._asked[kind] = asked._replace(open_id=open_id, finished_sequence=reach)
+            self._asked[kind] = asked._replace(open_id=asked.open_id or name)
+            return
+        open_id = None if asked.open_id == name else asked.open_id
+        self._asked[kind] = asked._replace(open_id=open_id, finished_sequence=max(asked.finished_sequence, sequence))
 
     def _decide(self, at_ms: int) -> list[Any]:
         self._decided_at_ms = at_ms

@@ -127,9 +127,7 @@ class SimulatedExchange:
             self._open_transfers[client_transfer_id] = transfer
         return transfer.shown()
 
-    def _transfer_refusal(
-        self, client_id: str, kind: TransferKind, amount_sats: int, expires_at_ms: int
-    ) -> Refusal | None:
+    def _transfer_refusal(self, client_id: str, kind: TransferKind, amount_sats: int, expires_at_ms: int) -> Refusal | None:
         if client_id in self.transfers:
             return Refusal(DUPLICATE_ID, "client transfer id is taken")
         if self.account.at_ms > expires_at_ms:

@@ -15,9 +15,7 @@ OrderWord = Literal["open", "filled", "canceled"]
 TransferWord = Literal["pending", "done", "failed"]
 OrderAction = Literal["sell", "buy", "close"]
 TransferKind = Literal["deposit", "withdraw", "funding_to_trading", "trading_to_funding"]
-CashKind = Literal[
-    "fee", "realised_pnl", "funding_payment", "pocket_transfer", "deposit", "withdrawal", "withdrawal_fee"
-]
+CashKind = Literal["fee", "realised_pnl", "funding_payment", "pocket_transfer", "deposit", "withdrawal", "withdrawal_fee"]
 
 DUPLICATE_ID = "51016"
 NO_POSITION = "51023"

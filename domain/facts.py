@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from domain.actions import Hold
-from domain.messages import LedgerBalance, Tick, VenueBalance, VenuePosition
+from domain.messages import LedgerBalance, Message, Tick, VenueBalance, VenuePosition
 
 
 class Freshness(NamedTuple):
@@ -73,7 +73,8 @@ class Facts(NamedTuple):
     @classmethod
     def restored(cls, plain: dict[str, dict[str, Any] | None]) -> "Facts":
         """The facts that `plain` wrote down."""
-        return cls(*(MODELS[name].model_validate(plain[name]) if plain[name] else None for name in cls._fields))  # type: ignore[arg-type]
+        facts: dict[str, Any] = {name: MODELS[name].model_validate(fact) for name, fact in plain.items() if fact}
+        return cls(**facts)
 
     @property
     def liability_cents(self) -> int:
@@ -116,7 +117,12 @@ class Facts(NamedTuple):
 
 
 Dated = LedgerBalance | VenuePosition | VenueBalance | Tick
-MODELS = {"liability": LedgerBalance, "position": VenuePosition, "balance": VenueBalance, "price": Tick}
+MODELS: dict[str, type[Message]] = {
+    "liability": LedgerBalance,
+    "position": VenuePosition,
+    "balance": VenueBalance,
+    "price": Tick,
+}
 
 
 def _until(fact: Dated | None, age_max_ms: int) -> int | None:

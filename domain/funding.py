@@ -65,7 +65,7 @@ class _Facts:
     dust_btc: Decimal
 
 
-def decide_funding_reference(  # noqa: PLR0917 - six facts, in the order of the rule
+def decide_funding_reference(
     liability_cents: Decimal | int,
     exposure_cents: Decimal | int,
     collateral_btc: Decimal,

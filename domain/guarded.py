@@ -83,8 +83,6 @@ class GuardedPolicy(BaseModel):
             funding.high_bound_ratio_leverage,
         )
         if sorted(ratios) != [*ratios] or sorted(leverages) != [*leverages]:
-            msg = (
-                "the safe bounds must lie between the bounds, and the high safe leverage below the buffered high bound"
-            )
+            msg = "the safe bounds must lie between the bounds, and the high safe leverage below the buffered high bound"
             raise ValueError(msg)
         return self

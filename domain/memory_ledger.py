@@ -67,7 +67,7 @@ class MemoryLedger:
         """All entries as flat rows, in the order in which they were booked."""
         return [self._entry_row(*line) for line in self._entries]
 
-    def _entry_row(  # noqa: PLR0917 - the columns of an entry line, in its order
+    def _entry_row(
         self,
         tx_id: str,
         version: int,

@@ -130,7 +130,7 @@ class VenuePosition(Message):
 
 
 class VenueBalance(Message):
-    """The two pockets of an account at an exchange, in satoshis; `trading_equity_sats` includes unrealised profit and loss."""
+    """The two pockets of an account at an exchange, in satoshis; the trading equity includes unrealised profit and loss."""
 
     venue: Name
     trading_equity_sats: Amount
@@ -195,7 +195,7 @@ class Fill(Message):
 
 
 class HedgeOrder(Message):
-    """An order that a decision asks for; `contracts` is signed, negative sells. `close` flattens the position, whatever its size."""
+    """An order that a decision asks for; `contracts` is signed, negative sells. `close` flattens whatever position there is."""
 
     decision_id: Name
     client_order_id: Name
@@ -252,7 +252,7 @@ class UserTrade(Message):
 
 
 class WaitingLeg(Message):
-    """A leg that has no partner yet, or (with `paired` or `dropped`) one that no longer waits; the newest word per leg holds."""
+    """A leg without a partner, or (with `paired` or `dropped`) one that no longer waits; the newest word per leg holds."""
 
     leg_id: Name
     state: Literal["waiting", "pending", "too_old", "paired", "dropped"]

@@ -66,9 +66,7 @@ def _shape(books: Books, transaction: Transaction, meta: str | None) -> str | No
     return "bad_meta" if meta is None else None
 
 
-def _reversal(
-    books: Books, answered: Mapping[str, Known], reversed_now: Mapping[str, str], original: str
-) -> str | None:
+def _reversal(books: Books, answered: Mapping[str, Known], reversed_now: Mapping[str, str], original: str) -> str | None:
     known = answered.get(original)
     posted_now = known is not None and known.rejection is None and original not in books.known
     if not posted_now and original not in books.originals:

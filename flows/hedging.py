@@ -45,9 +45,7 @@ class HedgingOut:
     outgoing: Stream[Outgoing]
 
 
-def build(
-    balances: Stream[Progress], liability_sources: Sequence[str], raw: Stream[RawBatch], parts: Parts
-) -> HedgingOut:
+def build(balances: Stream[Progress], liability_sources: Sequence[str], raw: Stream[RawBatch], parts: Parts) -> HedgingOut:
     """Join the steps; `balances` is the booked stream, or the topic of balances read back, made of `liability_sources`."""
     read = {topic: decode_topic(f"read_{topic.name.replace('.', '_')}", raw, topic) for topic in FACTS}
     facts = [without_rejections(f"good_{topic.name.replace('.', '_')}", stream) for topic, stream in read.items()]

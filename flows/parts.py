@@ -42,9 +42,9 @@ class Parts:
     partitions: Sequence[tuple[str, int]]
     source: Callable[[Sequence[Topic]], Source[RawBatch]]
     gateway: Source[tuple[str, Any]]
-    outgoing: Sink[Outgoing]
-    quarantine: Sink[Rejection]
-    decisions: Sink[Decision]
+    outgoing: Sink[tuple[str, Outgoing]]
+    quarantine: Sink[tuple[str, Rejection]]
+    decisions: Sink[tuple[str, Decision]]
     open_ledger: Callable[[], OpenLedger]
     open_history: Callable[[], Correlated]
     open_reservations: Callable[[], Reservations]
@@ -67,9 +67,8 @@ def output_messages(parts: Parts, outgoing: Stream[Outgoing]) -> None:
 def output_unreadable(parts: Parts, unreadable: Stream[Progress]) -> None:
     """Keep what could not be read."""
     refused = values_of("refused_messages", unreadable, (Rejection,))
-    op.output(
-        "to_quarantine", op.map("to_keeper", refused, lambda record: ("quarantine", record.value)), parts.quarantine
-    )
+    keyed = op.map("to_keeper", refused, lambda record: ("quarantine", record.value))
+    op.output("to_quarantine", keyed, parts.quarantine)
 
 
 def output_decisions(parts: Parts, decided: Stream[Progress]) -> None:

@@ -118,9 +118,7 @@ def conflict(record: Record) -> Said:
     if not isinstance(judged, Judged) or judged.verdict.outcome is not Outcome.CONFLICT:
         return None
     name = judged.transaction.id
-    text = (
-        f"posting {name} ({judged.transaction.template}) came again with another body, from {judged.transaction.source}"
-    )
+    text = f"posting {name} ({judged.transaction.template}) came again with another body, from {judged.transaction.source}"
     return _alert("conflict", "critical", name, text, record.at_ms)
 
 

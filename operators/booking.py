@@ -1,7 +1,7 @@
 """Books postings in the middle of a flow, so that everything downstream acts on what was committed.
 
-The step takes the ledger as an argument, by the shape that `domain.journal.Ledger` defines; it is the one step that does more
-than compute. It merges its sources by stream time, posts what is complete, and answers with a verdict per posting and the
+The step takes the ledger as an argument, by the shape that `domain.journal.Ledger` defines; it is the one step that does
+more than compute. It merges its sources by stream time, posts what is complete, and answers with a verdict per posting and the
 balances that changed. A posting that is repeated after a crash is found to be a duplicate and its present balances are
 given again. Once a second of stream time it says again what the watched balances are, so that whoever decides on them can
 tell a balance that did not change from a ledger that has fallen silent.

@@ -27,7 +27,7 @@ M = TypeVar("M", bound=Message)
 Parse = Callable[[bytes], Message]
 
 
-class Refused(ValueError):
+class Refused(ValueError):  # noqa: N818 - the word of the field
     """Carries the code and the sentence of a rejection from the check to the one place that builds it."""
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -92,7 +92,7 @@ def _repeats_a_key(raw: bytes) -> bool:
 
 
 def decoder(topic: Topic, convert: Callable[[Any], Any] | None = None) -> Callable[[RawBatch], Progress]:
-    """A function from a batch of bytes to records whose value is a message (or what `convert` makes of it) or a Rejection."""
+    """A function from a batch of bytes to records of messages, or what `convert` makes of them, or Rejections."""
     parse = parser(topic.model)
 
     def decode(batch: RawBatch) -> Progress:

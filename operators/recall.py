@@ -50,9 +50,7 @@ def known_trades(transactions: Sequence[Transaction]) -> dict[str, tuple[KnownTr
 
 
 @operator
-def recall(
-    step_id: str, up: Stream[Progress], open_history: Callable[[], Correlated], memory: Memory
-) -> Stream[Progress]:
+def recall(step_id: str, up: Stream[Progress], open_history: Callable[[], Correlated], memory: Memory) -> Stream[Progress]:
     """Turn legs into arrivals. `open_history` is called once per worker, when the first old leg comes."""
     opened: list[Correlated] = []
 

@@ -41,7 +41,7 @@ class ReservingLogic(StatefulBatchLogic[Progress, Answers, int]):
     def on_batch(self, values: list[Progress]) -> tuple[Iterable[Answers], bool]:
         """Reserve what is asked for, each in a transaction of its own."""
         wanted = [record for progress in values for record in progress.records if is_wanted(record)]
-        refused = [(record.at_ms, said) for record in wanted if (said := self._reserve(record)) is not None]
+        refused = [(record.at_ms, report) for record in wanted if (report := self._reserve(record)) is not None]
         said = Answers(values[-1].watermark_ms, self._next_offset, refused)
         self._next_offset += len(refused)
         return [said] if refused else [], False
@@ -71,9 +71,7 @@ def refusal(wanted: HedgeOrder | CollateralTransfer, reason: str, at_ms: int) ->
 
 
 @operator
-def reserve(
-    step_id: str, up: KeyedStream[Progress], open_reservations: Callable[[], Reservations]
-) -> KeyedStream[Progress]:
+def reserve(step_id: str, up: KeyedStream[Progress], open_reservations: Callable[[], Reservations]) -> KeyedStream[Progress]:
     """Out come OrderReport and TransferReport messages, one per order or transfer that was refused."""
     logic = op.stateful_batch("slot", up, lambda resume: ReservingLogic(open_reservations(), resume or 0))
     return as_progress("progress", logic, "reserve")

@@ -23,7 +23,7 @@ class DecisionSink(FixedPartitionedSink[Decision, None]):
     def list_parts(self) -> list[str]:
         return ["decisions-0"]
 
-    def build_part(self, step_id: str, for_part: str, resume_state: None) -> "_Decisions":  # noqa: ARG002
+    def build_part(self, step_id: str, for_part: str, resume_state: None) -> "_Decisions":
         return _Decisions(self._dsn)
 
 

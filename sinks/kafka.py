@@ -30,7 +30,7 @@ class KafkaSink(FixedPartitionedSink[Outgoing, None]):
     def list_parts(self) -> list[str]:
         return ["producer-0"]
 
-    def build_part(self, step_id: str, for_part: str, resume_state: None) -> "_Producing":  # noqa: ARG002
+    def build_part(self, step_id: str, for_part: str, resume_state: None) -> "_Producing":
         return _Producing(self._options)
 
 

@@ -69,9 +69,7 @@ class PostgresLedger:
     Raises `FencedError` if another writer has the shard.
     """
 
-    def __init__(
-        self, dsn: str, shard: int = 0, *, batch_max: int = BATCH_MAX, accounts: Sequence[Account] = CHART
-    ) -> None:
+    def __init__(self, dsn: str, shard: int = 0, *, batch_max: int = BATCH_MAX, accounts: Sequence[Account] = CHART) -> None:
         self._shard = shard
         self._batch_max = batch_max
         self._last_hash = NO_HASH

@@ -20,8 +20,7 @@ TX_COLUMNS = (
 )
 ENTRY_COLUMNS = "tx_id, version, account_id, leg, layer, side, currency, amount, balance_after"
 REJECT_COLUMNS = (
-    "tx_id, position, reason, account, currency, shortfall, "
-    "template, source, source_offset, body_hash, payload, batch_id"
+    "tx_id, position, reason, account, currency, shortfall, template, source, source_offset, body_hash, payload, batch_id"
 )
 CONFLICT_COLUMNS = "tx_id, template, source, source_offset, body_hash, payload, batch_id"
 

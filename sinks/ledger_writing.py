@@ -72,9 +72,7 @@ def write_batch(connection: Connection, batch: Batch, books: Books) -> None:
         _copy(cursor, f"ledger.tx ({TX_COLUMNS})", with_batch(rendered.headers, batch_id), folded.posted)
         _copy(cursor, f"ledger.entry ({ENTRY_COLUMNS})", rendered.entries, folded.entries)
         _copy(cursor, f"ledger.reject ({REJECT_COLUMNS})", with_batch(rendered.rejects, batch_id), folded.rejected)
-        _copy(
-            cursor, f"ledger.conflict ({CONFLICT_COLUMNS})", with_batch(rendered.conflicts, batch_id), folded.conflicts
-        )
+        _copy(cursor, f"ledger.conflict ({CONFLICT_COLUMNS})", with_batch(rendered.conflicts, batch_id), folded.conflicts)
 
 
 def _one(cursor: psycopg.Cursor[tuple[Any, ...]]) -> int:

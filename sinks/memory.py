@@ -14,7 +14,7 @@ class ListSink(FixedPartitionedSink[Any, None]):
     def list_parts(self) -> list[str]:
         return ["list-0"]
 
-    def build_part(self, step_id: str, for_part: str, resume_state: None) -> "_Listing":  # noqa: ARG002
+    def build_part(self, step_id: str, for_part: str, resume_state: None) -> "_Listing":
         return _Listing(self._items)
 
 

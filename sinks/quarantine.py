@@ -23,7 +23,7 @@ class QuarantineSink(FixedPartitionedSink[Rejection, None]):
     def list_parts(self) -> list[str]:
         return ["quarantine-0"]
 
-    def build_part(self, step_id: str, for_part: str, resume_state: None) -> "_Quarantine":  # noqa: ARG002
+    def build_part(self, step_id: str, for_part: str, resume_state: None) -> "_Quarantine":
         return _Quarantine(self._dsn)
 
 

@@ -59,9 +59,7 @@ async def _place(road: InProcessExchange, request: Request) -> BaseModel:
 async def _transfer(road: InProcessExchange, request: Request) -> BaseModel:
     body = TransferBody.model_validate_json(await request.body())
     return road.carry_out(
-        lambda now_ms: road.truth.transfer(
-            body.client_transfer_id, body.kind, body.amount_sats, body.expires_at_ms, now_ms
-        )
+        lambda now_ms: road.truth.transfer(body.client_transfer_id, body.kind, body.amount_sats, body.expires_at_ms, now_ms)
     )
 
 

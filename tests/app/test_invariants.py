@@ -24,7 +24,6 @@ FILL = "(SELECT tx_id FROM ledger.tx WHERE meta ? 'sequence' ORDER BY tx_id DESC
 CASH_FLOW = "(SELECT tx_id FROM ledger.tx WHERE meta ? 'flow_id' ORDER BY tx_id DESC LIMIT 1)"
 NEWEST_ORDER = "(SELECT client_order_id FROM treasury.venue_order ORDER BY reserved_at DESC LIMIT 1)"
 NEWEST_TRANSFER = "(SELECT client_transfer_id FROM treasury.venue_transfer ORDER BY reserved_at DESC LIMIT 1)"
-ENTRY = "(SELECT tx_id FROM ledger.entry WHERE account_id = {0} ORDER BY version LIMIT 1)"
 
 
 def _copied(table: str, where: str, **changes: str) -> str:
@@ -75,8 +74,18 @@ BREACHES: dict[str, tuple[str, str, set[str]]] = {
     ),
     "a balance has no row": ("DELETE FROM ledger.balance", "is not the sum of its entries", {"I4"}),
     "a version was left out": (
-        "UPDATE ledger.entry e SET version = version + 1 FROM ledger.balance b "
+        "UPDATE ledger.entry e SET version = e.version + 1 FROM ledger.balance b "
         "WHERE (e.account_id, e.currency, e.version) = (b.account_id, b.currency, b.version)",
+        "is not the sum of its entries",
+        {"I4"},
+    ),
+    "a running balance jumps": (
+        f"UPDATE ledger.entry SET balance_after = balance_after + 1 WHERE tx_id = {TRADE} AND leg = 1",
+        "does not go on from the one before it",
+        {"I4"},
+    ),
+    "something is promised that nobody booked": (
+        "UPDATE ledger.balance SET encumbered_credit = encumbered_credit + 1",
         "is not the sum of its entries",
         {"I4"},
     ),
