@@ -3,7 +3,8 @@
 The source is split into a fixed number of *lanes*; a lane is one consumer over its share of all partitions, and its place
 in each of them is its snapshot. It never blocks the worker, and hands on all partitions side by side (`lane.py`). A partition
 that has been read to its end and stays silent goes on telling time: its watermark follows the clock, less a slack for what is
-still on its way, so idle streams never stall live ones.
+still on its way, so idle streams never stall live ones. Places are also committed to a consumer group, for Kafka's own tools
+to show the lag.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -169,6 +170,9 @@ class _Lane(StatefulSourcePartition[RawBatch, dict[str, int]]):
         return self._awake
 
     def snapshot(self) -> dict[str, int]:
+        places = [TopicPartition(place.topic, place.partition, place.next_offset) for place in self._places.values()]
+        # For Kafka's own tools, which show lag by group; nothing is read back, so a commit that fails does no harm.
+        self._consumer.commit(offsets=places, asynchronous=True)
         return {source_name(place.topic, place.partition): place.next_offset for place in self._places.values()}
 
     def close(self) -> None:

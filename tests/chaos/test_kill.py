@@ -1,0 +1,129 @@
+"""Processes die and come again; the books do not show it."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from app.crowd import CrowdThread
+from app.invariants import check_invariants
+from app.session import Session
+from domain.errors import FencedError
+from tests.app.surroundings import open_folder, until
+from tests.app.trading import open_trading, settle
+from tests.chaos.kill_loop import Survived, start_worker, survive, timed_stop
+
+pytestmark = pytest.mark.crash
+
+KILLS = int(os.environ.get("BALLAST_KILLS", "50"))
+SEED = 1
+
+
+@pytest.fixture(scope="module")
+def survived() -> Survived:
+    """One loop of kills; its tests share it, since it takes about a second per kill."""
+    return survive(KILLS, SEED)
+
+
+@pytest.mark.timeout(60 + 4 * KILLS)
+def test_kills_hit_workers_at_work(survived: Survived) -> None:
+    """The loop is worth something: many of the kills hit a worker that had the ledger, and had just booked."""
+    assert KILLS == survived.kills
+    assert KILLS / 4 < survived.kills_of_writers
+    assert KILLS / 5 < survived.kills_after_booking
+
+
+@pytest.mark.timeout(60 + 4 * KILLS)
+def test_the_books_are_those_of_an_undisturbed_run(survived: Survived) -> None:
+    """The same live trades with the same digests: nothing was lost, and nothing was booked twice or otherwise."""
+    assert survived.undisturbed == survived.trades
+    assert KILLS < len(survived.trades)
+
+
+@pytest.mark.timeout(60 + 4 * KILLS)
+def test_every_promise_was_kept(survived: Survived) -> None:
+    """All invariants hold: orders at the exchange are those that were reserved and decided, one at a time."""
+    assert {} == survived.breaches
+    assert 0 < survived.orders
+
+
+@pytest.mark.timeout(60 + 4 * KILLS)
+def test_the_last_worker_catches_up_and_stops(survived: Survived) -> None:
+    """What piled up is worked off within seconds, and SIGTERM ends it cleanly."""
+    assert 15 > survived.catch_up_seconds
+    assert 0 == survived.exit_code
+    assert 5 > survived.stop_seconds
+
+
+@pytest.fixture
+def trading() -> Iterator[tuple[Session, Path]]:
+    """Everything but workers and users."""
+    with open_trading() as opened:
+        yield opened
+
+
+def test_two_workers_over_one_ledger(trading: tuple[Session, Path]) -> None:
+    """The second one stops with a sentence that names the first, and exit code 75; the first goes on booking."""
+    session, folder = trading
+    first = start_worker(session, folder / "first.log")
+    until(lambda: _count(session, "SELECT count(*) FROM ledger.writer") > 0, "the first worker")
+    with open_folder() as elsewhere:
+        second = start_worker(session, folder / "second.log", BALLAST_DATA=f'{{"folder": "{elsewhere}"}}')
+        assert FencedError.exit_code == second.wait(30), (folder / "second.log").read_text()
+    last = (folder / "second.log").read_text().splitlines()[-1]
+    assert last.startswith("ballast: ")
+    assert str(first.pid) in last
+    with CrowdThread(session.places.kafka, 1, 40):
+        until(_booked_more_than(session, 20), "trades")
+    settle(session.places)
+    assert 0 == timed_stop(first)[1]
+    assert {} == {name: found for name, found in check_invariants(session.places, session.venue_url).items() if found}
+
+
+def test_a_ledger_is_taken_over(trading: tuple[Session, Path]) -> None:
+    """A worker that starts while another one dies gets the ledger, and goes on."""
+    session, folder = trading
+    first = start_worker(session, folder / "first.log")
+    with CrowdThread(session.places.kafka, 2, 40):
+        until(_booked_more_than(session, 10), "trades")
+        second = start_worker(session, folder / "second.log")
+        first.kill()
+        assert -signal.SIGKILL == first.wait()
+        until(_booked_more_than(session, _trades(session) + 20), "more trades")
+    settle(session.places)
+    assert 0 == timed_stop(second)[1]
+    assert {} == {name: found for name, found in check_invariants(session.places, session.venue_url).items() if found}
+
+
+def test_a_stopped_worker_resumes(trading: tuple[Session, Path]) -> None:
+    """SIGTERM in full flight ends it within seconds with code 0; the next one goes on where it stopped."""
+    session, folder = trading
+    with CrowdThread(session.places.kafka, 3, 40):
+        for _ in range(3):
+            before = _trades(session)
+            worker = start_worker(session, folder / "worker.log")
+            until(_booked_more_than(session, before + 10), "trades")
+            seconds, code = timed_stop(worker)
+            assert 0 == code, (folder / "worker.log").read_text()
+            assert 5 > seconds
+    last = start_worker(session, folder / "worker.log")
+    settle(session.places)
+    assert 0 == timed_stop(last)[1]
+    assert {} == {name: found for name, found in check_invariants(session.places, session.venue_url).items() if found}
+
+
+def _booked_more_than(session: Session, trades: int) -> Callable[[], bool]:
+    return lambda: _trades(session) > trades
+
+
+def _trades(session: Session) -> int:
+    return _count(session, "SELECT count(*) FROM ledger.tx WHERE template LIKE 'USER\\_%'")
+
+
+def _count(session: Session, query: str) -> int:
+    with psycopg.connect(session.places.dsn) as connection:
+        row = connection.execute(query).fetchone()  # type: ignore[arg-type]
+    return int(row[0]) if row else 0
