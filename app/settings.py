@@ -107,7 +107,7 @@ class Venue(Section):
 class Run(Section):
     """How flows run."""
 
-    epoch_ms: PositiveInt = Field(500, description="state is saved, and outputs are made sure of, this often")
+    epoch_ms: PositiveInt = Field(1000, description="state is saved, and outputs are made sure of, this often")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     metrics_port: int | None = Field(None, description="Prometheus metrics on this port of loopback; left out: none")
     record_decisions: Literal["changes", "all"] = Field(

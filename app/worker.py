@@ -76,7 +76,7 @@ def run(name: str, process_id: int | None, addresses: list[str] | None) -> None:
     if process_id in (None, 0):
         prepare_recovery(folder)
         check_shape(folder, shape_of(flow, list(parts.partitions), settings.pairing.shards, settings.kafka.lanes))
-    _collect_rarely()
+    collect_rarely()
     log.info("worker.started", flow=name, process_id=process_id or 0)
     cli_main(
         flow,
@@ -88,10 +88,10 @@ def run(name: str, process_id: int | None, addresses: list[str] | None) -> None:
     log.info("worker.stopped", flow=name)
 
 
-def _collect_rarely() -> None:
+def collect_rarely() -> None:
     """Flows make many objects and hardly any cycles; looking for cycles as often as Python does by itself costs a tenth."""
     gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
+    gc.set_threshold(1_000_000, 50, 100)
 
 
 def prepare_recovery(folder: Path) -> None:

@@ -17,7 +17,7 @@ from confluent_kafka import Message as KafkaMessage
 from confluent_kafka.admin import AdminClient
 
 from connectors.clock import Clock
-from connectors.lane import WAITING_MAX, Horizon, Place
+from connectors.lane import Horizon, Place
 from domain.errors import ConfigError
 from domain.streams import RawBatch, RawMessage, source_name
 
@@ -160,7 +160,7 @@ class _Lane(StatefulSourcePartition[RawBatch, dict[str, int]]):
 
     def _hold_back(self) -> None:
         for place in self._places.values():
-            if place.is_paused != (len(place.waiting) > WAITING_MAX):
+            if place.is_paused != place.is_ahead_of(self._horizon.at_ms):
                 place.is_paused = not place.is_paused
                 (self._consumer.pause if place.is_paused else self._consumer.resume)(
                     [TopicPartition(place.topic, place.partition)]

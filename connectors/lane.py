@@ -39,6 +39,10 @@ class Place:
         """Until when this partition is known; one that has been read to its end goes on telling time."""
         return max(self.read_ms, heartbeat_ms) if self.at_end else self.read_ms
 
+    def is_ahead_of(self, horizon_ms: int) -> bool:
+        """Whether so much waits here for others that it should not be read for a while. What the others wait for is read."""
+        return len(self.waiting) > WAITING_MAX and self.read_ms > horizon_ms
+
     def hand_on(self, horizon_ms: int) -> list[RawMessage]:
         """What lies before the horizon, in offset order."""
         waiting, ready = self.waiting, []
@@ -53,13 +57,13 @@ class Horizon:
     """The time that all places of a lane have reached; it never goes back."""
 
     def __init__(self) -> None:
-        self._at_ms = -1
+        self.at_ms = -1
 
     def advance(self, places: Iterable[Place], heartbeat_ms: int) -> list[RawBatch]:
         """Hand on what the new horizon allows; empty if it has not moved."""
         places = list(places)
         at_ms = min((place.reached_ms(heartbeat_ms) for place in places), default=-1)
-        if at_ms <= self._at_ms:
+        if at_ms <= self.at_ms:
             return []
-        self._at_ms = at_ms
+        self.at_ms = at_ms
         return [RawBatch(place.topic, place.partition, at_ms, place.hand_on(at_ms)) for place in places]

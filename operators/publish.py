@@ -12,6 +12,9 @@ from domain.messages import Message, Quarantined
 from domain.streams import Outgoing, Progress, Record
 from domain.topics import Topic
 
+RAW_BYTES_MAX = 2 * 1024 * 1024
+"""A larger message is kept in the database only: in base64 no broker would take it."""
+
 Say = Callable[[Record], tuple[str, Message | bytes] | None]
 """Makes a key and a message (or the bytes of one) of a record, or None when its value is not for this topic."""
 
@@ -44,16 +47,17 @@ def publish_rejections(step_id: str, up: Stream[Progress], topic: Topic) -> Stre
 
 
 def quarantined(record: Record) -> Quarantined:
-    """A rejection as a message, its bytes in base64."""
+    """A rejection as a message, its bytes in base64; without them where they are too many, which `detail` says."""
     rejection: Rejection = record.value
+    is_kept = len(rejection.raw) <= RAW_BYTES_MAX
     return Quarantined(
         reason=rejection.reason,
-        detail=rejection.detail,
+        detail=rejection.detail if is_kept else f"{rejection.detail}; its bytes are in the table treasury.quarantine",
         topic=rejection.topic,
         partition=rejection.partition,
         offset=rejection.offset,
         key_base64=None if rejection.key is None else b64encode(rejection.key).decode(),
-        raw_base64=b64encode(rejection.raw).decode(),
+        raw_base64=b64encode(rejection.raw if is_kept else b"").decode(),
         as_of=record.at_ms,
     )
 

@@ -7,7 +7,7 @@ failure, and waits for all of them before an epoch may end, since `snapshot` is 
 from typing import Any
 
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
-from confluent_kafka import KafkaError, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import Message as KafkaMessage
 
 from domain.errors import BallastError
@@ -57,6 +57,10 @@ class _Producing(StatefulSinkPartition[Outgoing, None]):
                 self._producer.produce(topic, value, key, on_delivery=self._reported)
             except BufferError:
                 self._producer.poll(0.05)
+                self._raise_if_failed()
+            except KafkaException as error:
+                self._failed = self._failed or error.args[0]
+                self._raise_if_failed()
             else:
                 return
 
@@ -76,4 +80,6 @@ class _Producing(StatefulSinkPartition[Outgoing, None]):
             raise DeliveryError(msg)
 
     def close(self) -> None:
-        self._flush()
+        """At a clean end the last snapshot has delivered everything; after an error nothing may be raised here, since the
+        engine would abort the process in the middle of its cleaning up."""
+        self._producer.purge()

@@ -18,6 +18,7 @@ import psycopg
 from app.bench.load import produce_trades
 from app.bench.pace import decision_latencies_ms, pace_trades
 from app.bench.posting import copy_rate, posting_rate
+from app.bench.stages import stages_us
 from app.session import Market, Session, open_session
 from app.settings import Data, Run, Settings, read_settings
 from app.supervisor import Group
@@ -27,6 +28,7 @@ WAIT_SECONDS = 300.0
 LOOK_SECONDS = 0.1
 PACE_TRADES_PER_SECOND = 1_000
 PACE_SECONDS = 10
+STAGE_TRADES = 40_000
 
 BOOKED = "SELECT count(*) FROM ledger.tx WHERE template LIKE 'USER%'"
 SPAN = """
@@ -47,6 +49,7 @@ def measure(trades: int, runs: int) -> dict[str, Any]:
         **rates,
         "end_to_end_to_posting": round(middle["end_to_end_per_second"] / middle["posting_per_second"], 3),
         "posting_to_copy": round(middle["posting_per_second"] / middle["copy_per_second"], 3),
+        "stages_us_per_trade": stages_us(STAGE_TRADES),
     }
 
 

@@ -1,4 +1,4 @@
-"""The simulated exchange as a process of its own, on loopback: `python -m connectors.exchange.simulated --data FILE`.
+"""The simulated exchange as a process of its own: `python -m connectors.exchange.simulated --data FILE`.
 
 One loop does everything: it answers requests, and it plays the price path, tick by tick, into the truth and onto the
 topic `market.ticks`. The truth is committed to a file before any answer, so the process may be killed at any time and
@@ -34,7 +34,7 @@ from domain.ids import content_id
 from domain.messages import Tick
 from domain.topics import MARKET_TICKS
 
-HOST = "127.0.0.1"
+LOOPBACK = "127.0.0.1"
 KEEP_EVERY_MS = 1_000
 STOP_FLUSH_SECONDS = 2.0
 
@@ -180,7 +180,8 @@ async def _ended(playing: "asyncio.Task[None]") -> None:
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The options of the process."""
     parser = argparse.ArgumentParser(prog="python -m connectors.exchange.simulated", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="port on loopback; 0 takes a free one")
+    parser.add_argument("--host", default=LOOPBACK, help="address to listen on; loopback unless told otherwise")
+    parser.add_argument("--port", type=int, default=0, help="port; 0 takes a free one")
     parser.add_argument("--data", type=Path, required=True, help="file of the exchange's truth")
     parser.add_argument("--seed", type=int, default=1, help="of the walk, the fills and the faults")
     parser.add_argument("--kafka", help="bootstrap servers; without it ticks are not published")
@@ -206,7 +207,7 @@ def main() -> int:
         # The protocol is named because asyncio turns off Nagle's algorithm (40 ms an answer) only where it is.
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((HOST, options.port))
+            listener.bind((options.host, options.port))
             asyncio.run(serve(options, listener))
     except (BallastError, OSError) as error:
         sys.stderr.write(f"{error}\n")

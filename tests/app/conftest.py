@@ -55,9 +55,12 @@ def database(server: str) -> Iterator[str]:
         yield dsn
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def running() -> Iterator[Running]:
-    """The whole treasury as a long-running worker: on what the environment names, embedded parts otherwise."""
+    """The whole treasury as a long-running worker: on what the environment names, embedded parts otherwise.
+
+    By module, since workers of two ledgers over the topics of one broker would speak of two exchanges.
+    """
     settings = {}
     if named := os.environ.get("BALLAST_TEST_KAFKA"):
         settings["BALLAST_KAFKA__BOOTSTRAP"] = named

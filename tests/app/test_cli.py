@@ -218,9 +218,7 @@ def test_a_missing_settings_file(settings: dict[str, str], ballast: Ballast) -> 
         ("1,100,99,101,100,1\n", ("prices.csv", "line 1")),
     ],
 )
-def test_bad_prices(
-    rows: str | None, words: tuple[str, ...], ending: list[str], ballast: Ballast, tmp_path: Path
-) -> None:
+def test_bad_prices(rows: str | None, words: tuple[str, ...], ending: list[str], ballast: Ballast, tmp_path: Path) -> None:
     """A price file that is missing, empty or wrong in a row stops the demo before anything starts."""
     if rows is not None:
         (tmp_path / "prices.csv").write_text(rows)

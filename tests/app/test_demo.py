@@ -101,9 +101,7 @@ def test_every_topic_is_recorded(first: Shown) -> None:
     assert sorted(topic.name for topic in ALL) == sorted(files)
     after = sum(map(len, files.values())) - first.summary["messages"]
     assert 0 <= after < 100
-    assert first.summary["quarantined"] == sum(
-        len(lines) for name, lines in files.items() if name.startswith("quarantine.")
-    )
+    assert first.summary["quarantined"] == sum(len(lines) for name, lines in files.items() if name.startswith("quarantine."))
 
 
 def test_two_replays_give_the_same_bytes(first: Shown) -> None:

@@ -147,9 +147,7 @@ def _read(toml: str) -> Any:
 def test_workers_read_what_was_read_here(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment that workers get leads to the same settings, secrets included, whatever file lies around."""
     settings = read_settings(file)
-    env = worker_env(
-        settings, Places("postgresql://elsewhere/db", KafkaSettings("there:1"), False), "http://127.0.0.1:9"
-    )
+    env = worker_env(settings, Places("postgresql://elsewhere/db", KafkaSettings("there:1"), False), "http://127.0.0.1:9")
     Path("ballast.toml").write_text('[kafka]\noptions = {"client.id" = "stray"}\n[pairing]\nshards = 99\n')
     for name, value in env.items():
         monkeypatch.setenv(name, value)

@@ -11,7 +11,7 @@ from domain.errors import Rejection
 from domain.messages import Quarantined
 from domain.streams import Outgoing, Progress
 from operators.decode import parser
-from operators.publish import encode, publish, publish_rejections, quarantined
+from operators.publish import RAW_BYTES_MAX, encode, publish, publish_rejections, quarantined
 from tests.flows.streams import record, tick
 from tests.operators.steps import run_step
 
@@ -48,3 +48,9 @@ def test_encoding_is_one_line_with_decimals_in_quotes() -> None:
     """A person can read a message, and no number in it loses digits."""
     fields = '"schema_version":1,"instrument":"BTC-USD-SWAP","price_usd":"40000.10","as_of":5'
     assert f"{{{fields}}}".encode() == encode(tick("40000.10", 5))
+
+
+def test_what_no_broker_takes_is_left_to_the_database() -> None:
+    """A huge message is quarantined without its bytes, and the message says where they are."""
+    said = quarantined(record(Rejection("too_large", "many bytes", "market.ticks", 0, 3, None, b"x" * (RAW_BYTES_MAX + 1))))
+    assert ("", "many bytes; its bytes are in the table treasury.quarantine") == (said.raw_base64, said.detail)

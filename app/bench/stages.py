@@ -1,0 +1,78 @@
+"""Where the time of a trade goes: every stage of the liability flow by itself, in this process, without engine or broker."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from app.bench.load import trade_lines
+from app.worker import collect_rarely
+from domain import topics
+from domain.accounts import CHART
+from domain.books import Books
+from domain.fold import advance, fold
+from domain.journal import Transaction
+from domain.legs import leg_from, pairing_key
+from domain.merge import Merge
+from domain.pairing_book import PairingBook
+from domain.pairing_effects import Arrival
+from domain.streams import FOREVER_MS, Progress, RawBatch, RawMessage, Record, source_name
+from operators import announce
+from operators.booking import Judged
+from operators.decode import decoder
+from operators.machines import MachineLogic
+from operators.posting import post_effect
+from sinks.ledger_rows import render
+
+SOURCE = source_name(topics.DEALER_TRANSACTIONS.name, 0)
+TRADES_PER_MS = 20
+BATCH = 2_000
+
+
+def stages_us(trades: int) -> dict[str, float]:
+    """Microseconds per trade, by stage, in the order of the flow."""
+    took: dict[str, float] = {}
+    collect_rarely()
+
+    def timed(name: str, work: Callable[[], Any]) -> Any:
+        began = time.perf_counter()
+        result = work()
+        took[name] = round((time.perf_counter() - began) / trades * 1e6, 2)
+        return result
+
+    decode = decoder(topics.DEALER_TRANSACTIONS, leg_from)
+    legs: Progress = timed("decode", lambda: decode(_raw(trades)))
+    arrivals: list[Record] = timed("recall", lambda: [_arrival(record) for record in legs.records])
+    pairs: list[Record] = timed("pair", lambda: _pair(arrivals))
+    postings: list[Transaction] = timed("post", lambda: [made for r in pairs if (made := post_effect(r)) is not None])
+    judged: list[Record] = timed("fold_and_render", lambda: _fold(postings))
+    timed("announce", lambda: [announce.user_trade(record) for record in judged])
+    return took
+
+
+def _raw(trades: int) -> RawBatch:
+    start_ms = 1_700_000_000_000
+    lines = ((number, line) for number, legs in enumerate(trade_lines("stage", 0, trades, start_ms)) for line in legs)
+    messages = [RawMessage(n, start_ms + number // TRADES_PER_MS, None, line) for n, (number, line) in enumerate(lines)]
+    return RawBatch(topics.DEALER_TRANSACTIONS.name, 0, FOREVER_MS, messages)
+
+
+def _arrival(record: Record) -> Record:
+    return record._replace(value=Arrival(record.value, (), pairing_key(record.value)))
+
+
+def _pair(arrivals: list[Record]) -> list[Record]:
+    logic = MachineLogic(Merge([SOURCE]), PairingBook())
+    said, _ = logic.on_batch([Progress(SOURCE, FOREVER_MS, arrivals)])
+    return [Record(at_ms, "pair/0", n, effect) for answers in said for n, (at_ms, effect) in enumerate(answers.answers)]
+
+
+def _fold(postings: list[Transaction]) -> list[Record]:
+    books = Books({account.code: account for account in CHART}, {})
+    judged: list[Record] = []
+    for start in range(0, len(postings), BATCH):
+        batch = postings[start : start + BATCH]
+        folded = fold(books, batch)
+        render(folded, bytes(32))
+        advance(books, folded)
+        judged += [Record(0, "book/0", 0, Judged(t, v)) for t, v in zip(batch, folded.verdicts, strict=True)]
+    return judged

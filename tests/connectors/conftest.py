@@ -1,0 +1,76 @@
+"""A Kafka broker for the session: the one that BALLAST_TEST_KAFKA names, or an embedded one; and topics of a test's own."""
+
+import os
+from collections.abc import Callable, Iterator
+from itertools import count
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from connectors.embedded import embedded_broker
+from connectors.kafka import KafkaSettings, client_options
+from domain.streams import RawMessage
+from tests.connectors.mock_kafka import MockKafka, mock_kafka
+
+_numbers = count()
+
+NewTopics = Callable[..., str]
+Produce = Callable[..., None]
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaSettings]:
+    """Where the broker is."""
+    named = os.environ.get("BALLAST_TEST_KAFKA")
+    if named:
+        yield KafkaSettings(named)
+    else:
+        with embedded_broker(tmp_path_factory.mktemp("broker") / "broker.log") as address:
+            yield KafkaSettings(address)
+
+
+@pytest.fixture
+def mock() -> Iterator[MockKafka]:
+    """A broker whose faults can be asked for."""
+    with mock_kafka() as cluster:
+        yield cluster
+
+
+def unique_name(what: str = "topic") -> str:
+    """A topic name that no other test, and no other run over the same broker, has."""
+    return f"test.{what}.{os.getpid()}.{next(_numbers)}"
+
+
+@pytest.fixture
+def new_topic(kafka: KafkaSettings) -> NewTopics:
+    """Creates a topic with so many partitions, and gives its name."""
+
+    admin = AdminClient(client_options(kafka))
+
+    def create(partitions: int = 1) -> str:
+        name = unique_name()
+        admin.create_topics([NewTopic(name, partitions, 1)])[name].result(10)
+        return name
+
+    return create
+
+
+@pytest.fixture
+def produce(kafka: KafkaSettings) -> Produce:
+    """Puts messages on one partition of a topic, and returns when the broker has them."""
+
+    def put(topic: str, *messages: RawMessage | bytes, partition: int = 0) -> None:
+        produce_to(kafka, topic, *messages, partition=partition)
+
+    return put
+
+
+def produce_to(kafka: KafkaSettings, topic: str, *messages: RawMessage | bytes, partition: int = 0) -> None:
+    """As above, at any broker."""
+    producer = Producer(client_options(kafka))
+    for message in messages:
+        value, key = (message, None) if isinstance(message, bytes) else (message.value, message.key)
+        at_ms = 0 if isinstance(message, bytes) else message.at_ms
+        producer.produce(topic, value, key, partition, timestamp=at_ms)
+    assert producer.flush(10) == 0
