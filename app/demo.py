@@ -139,8 +139,8 @@ def _summary(session: Session) -> dict[str, Any]:
         "transfers": sum(status["transfers"].values()),
         "quarantined": sum(status["quarantined"].values()),
     }
-    kept = ("liability_cents", "exposure_cents", "hedge_ratio", "collateral_sats", "leverage", "leverage_max", "price_usd")
-    kept += ("waiting_legs", "holds")
+    hedged = ("liability_cents", "exposure_cents", "hedge_ratio", "collateral_sats", "leverage", "leverage_max", "price_usd")
+    kept = (*hedged, "waiting_legs", "holds")
     report = counted | {name: status[name] for name in kept} | {"invariants": verdicts(breaches)}
     broken = {name: found for name, found in breaches.items() if found}
     return report | ({"breaches": broken} if broken else {})

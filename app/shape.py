@@ -46,9 +46,9 @@ def check_shape(folder: Path, shape: dict[str, Any]) -> None:
     """Write the shape on the first start; ConfigError on a later one says what is not as it was."""
     path = folder / FILE
     if not path.exists():
-        path.write_text(json.dumps(shape, indent=2) + "\n")
+        _write(path, json.dumps(shape, indent=2) + "\n")
         return
-    saved = json.loads(path.read_text())
+    saved = _read(path)
     changed = [name for name, value in shape.items() if saved.get(name) != value]
     if changed:
         differences = "; ".join(f"{name} was {_short(saved.get(name))}, is {_short(shape[name])}" for name in changed)
@@ -58,6 +58,22 @@ def check_shape(folder: Path, shape: dict[str, Any]) -> None:
             "or set back what changed"
         )
         raise ConfigError(msg)
+
+
+def _write(path: Path, text: str) -> None:
+    """Whoever is killed half way leaves no half of a file behind."""
+    unfinished = path.with_suffix(".new")
+    unfinished.write_text(text)
+    unfinished.replace(path)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        saved: dict[str, Any] = json.loads(path.read_text())
+    except ValueError as error:
+        msg = f"{path} cannot be read ({error}); start over an empty recovery folder (the ledger keeps its books)"
+        raise ConfigError(msg) from error
+    return saved
 
 
 def _short(value: Any) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bytewax.inputs import AbortExecution, FixedPartitionedSource, StatefulSourcePartition
+from pydantic_core import from_json
 
 from domain.errors import ConfigError
 from domain.messages import parse_ms
@@ -118,14 +119,14 @@ def _read_file(path: Path) -> Iterable[tuple[int, RawMessage]]:
 
 def _read_line(line: bytes, number: int, latest_ms: int, path: Path) -> tuple[int, RawMessage]:
     try:
-        parsed = json.loads(line)
+        parsed = from_json(line)
     except ValueError:
         parsed = None
     if not isinstance(parsed, dict) or "at_ms" not in parsed or not parsed.keys() & {"value", "value_base64"}:
         return 0, RawMessage(number, max(latest_ms, _own_time_ms(parsed)), None, line)
     try:
         return int(parsed["partition"]), _message(parsed)
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, OverflowError) as error:
         msg = f"{path.name}, line {number + 1}: not a recorded message ({error!r}); it needs at_ms, partition, offset and value"
         raise ConfigError(msg) from error
 
@@ -136,7 +137,7 @@ def _message(parsed: dict[str, Any]) -> RawMessage:
         msg = f"at_ms is epoch milliseconds, from 0 to {LATEST_MS}"
         raise ValueError(msg)
     if "value_base64" in parsed:
-        key, value = parsed.get("key_base64"), b64decode(parsed["value_base64"])
+        key, value = parsed.get("key_base64"), b64decode(parsed["value_base64"], validate=True)
         return RawMessage(offset, at_ms, b64decode(key) if key is not None else None, value)
     key = parsed.get("key")
     return RawMessage(offset, at_ms, None if key is None else key.encode(), parsed["value"].encode())

@@ -16,7 +16,7 @@ from domain.journal import Transaction
 from domain.legs import Leg, leg_from_json, pairing_key
 from domain.pairing_effects import Arrival, KnownTrade
 from domain.streams import Progress, Record
-from domain.templates.user_trade import trade_correlation
+from domain.templates.user_trades import trade_correlation
 
 Correlated = Callable[[Sequence[str]], Sequence[Transaction]]
 

@@ -8,6 +8,8 @@ debit-normal balance larger. Each takes back what the other did. The reference s
 an entry may not be zero here, and whoever needs a heartbeat listens to the positions themselves.
 """
 
+from functools import partial
+
 from domain.ids import content_id, timed_id
 from domain.journal import CREDIT, DEBIT, Transaction
 from domain.templates.entries import nonzero, settled
@@ -45,52 +47,11 @@ def _adjustment(
     )
 
 
-def increase_exchange_position(
-    amount_cents: int,
-    *,
-    effective_at_ms: int,
-    venue: str,
-    instrument: str,
-    sequence: int,
-    source: str,
-    source_offset: int,
-) -> Transaction | None:
-    """The signed exposure grew by `amount_cents`: less short, or longer."""
-    return _adjustment(
-        INCREASE_EXCHANGE_POSITION,
-        CREDIT,
-        amount_cents,
-        effective_at_ms=effective_at_ms,
-        venue=venue,
-        instrument=instrument,
-        sequence=sequence,
-        source=source,
-        source_offset=source_offset,
-    )
+increase_exchange_position = partial(_adjustment, INCREASE_EXCHANGE_POSITION, CREDIT)
+"""The signed exposure grew by so many cents: less short, or longer."""
 
-
-def decrease_exchange_position(
-    amount_cents: int,
-    *,
-    effective_at_ms: int,
-    venue: str,
-    instrument: str,
-    sequence: int,
-    source: str,
-    source_offset: int,
-) -> Transaction | None:
-    """The signed exposure shrank by `amount_cents`: more short, or less long."""
-    return _adjustment(
-        DECREASE_EXCHANGE_POSITION,
-        DEBIT,
-        amount_cents,
-        effective_at_ms=effective_at_ms,
-        venue=venue,
-        instrument=instrument,
-        sequence=sequence,
-        source=source,
-        source_offset=source_offset,
-    )
+decrease_exchange_position = partial(_adjustment, DECREASE_EXCHANGE_POSITION, DEBIT)
+"""The signed exposure shrank by so many cents: more short, or less long."""
 
 
 def mirror_position(

@@ -1,6 +1,5 @@
 """The command line, and what it can be pointed at."""
 
-import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -61,10 +60,5 @@ def running() -> Iterator[Running]:
 
     By module, since workers of two ledgers over the topics of one broker would speak of two exchanges.
     """
-    settings = {}
-    if named := os.environ.get("BALLAST_TEST_KAFKA"):
-        settings["BALLAST_KAFKA__BOOTSTRAP"] = named
-    with open_server() as server, open_database(server) as dsn:
-        settings["BALLAST_POSTGRES__DSN"] = dsn
-        with running_flows(["everything"], settings) as running:
-            yield running
+    with running_flows(["everything"]) as running:
+        yield running

@@ -139,25 +139,27 @@ class Running(NamedTuple):
 
 
 @contextmanager
-def running_flows(flows: Sequence[str], settings: Mapping[str, str]) -> Iterator[Running]:
-    """Run flows over a folder of their own, and stop them by SIGTERM, which has to end them with code 0."""
-    with open_folder() as folder:
-        where = {"BALLAST_DATA__FOLDER": str(folder), "BALLAST_VENUE__NAME": unused_name("venue"), **settings}
-        with (folder / "said.log").open("wb") as log:
-            process = subprocess.Popen(
-                command("run", *flows),
-                cwd=folder,
-                env=environment(where),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
+def running_flows(flows: Sequence[str], settings: Mapping[str, str] | None = None) -> Iterator[Running]:
+    """Run flows over a ledger and a folder of their own, and stop them by SIGTERM, which has to end them with code 0."""
+    with open_folder() as folder, open_server() as server, open_database(server) as dsn:
+        where = {"BALLAST_DATA__FOLDER": str(folder), "BALLAST_VENUE__NAME": unused_name("venue"), **(settings or {})}
+        where["BALLAST_POSTGRES__DSN"] = dsn
+        if named := os.environ.get("BALLAST_TEST_KAFKA"):
+            where["BALLAST_KAFKA__BOOTSTRAP"] = named
+        process = _start(flows, folder, where)
         try:
-            facts = _ready(folder, len(flows), process)
-            yield Running(folder, where, facts["dsn"], facts["bootstrap"], process)
+            bootstrap = _ready(folder, len(flows), process)["bootstrap"]
+            yield Running(folder, where, dsn, bootstrap, process)
         finally:
             code = ended(process)
         assert 0 == code, f"ended with {code}"
+
+
+def _start(flows: Sequence[str], folder: Path, settings: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+    with (folder / "said.log").open("wb") as log:
+        return subprocess.Popen(
+            command("run", *flows), cwd=folder, env=environment(settings), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
 
 
 def ended(process: "subprocess.Popen[bytes]", number: int = signal.SIGTERM) -> int:

@@ -18,7 +18,7 @@ from tests.app.conftest import Ballast
 from tests.app.surroundings import Running, Said
 
 NOWHERE = "127.0.0.1:1"
-PASSWORD = "correct-horse-battery"
+PASSWORD = "correct-horse-battery"  # noqa: S105 - one that must never be shown
 CONFIG_ERROR = 78
 
 

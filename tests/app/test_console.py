@@ -2,26 +2,14 @@
 
 import os
 import subprocess
-from collections.abc import Callable
-from typing import Any
 
 import psycopg
 import pytest
 
-from app.places import Places
-from connectors.kafka import KafkaSettings
-from tests.app.surroundings import Running, unused_name, until
-from tests.app.trading import settle
-from tests.app.typed import CENTS, TOPIC, WITHIN_SECONDS, legs_of_a_trade, number, seconds_to_book
+from tests.app.surroundings import Running, until, unused_name
+from tests.app.typed import TOPIC, WITHIN_SECONDS, TypeLines, assert_hedged, number, seconds_to_book, type_with_ballast
 
 pytestmark = [pytest.mark.broker, pytest.mark.postgres]
-
-Type = Callable[[Running, list[str]], None]
-
-
-def _with_ballast(running: Running, lines: list[str]) -> None:
-    said = running.ballast("produce", TOPIC, "--json", stdin="\n".join(lines).encode())
-    assert {"topic": TOPIC, "sent": len(lines), "refused": 0} == said.json()
 
 
 def _with_kafkas_own(running: Running, lines: list[str]) -> None:
@@ -31,30 +19,15 @@ def _with_kafkas_own(running: Running, lines: list[str]) -> None:
     subprocess.run(command, input="\n".join(lines).encode(), check=True, timeout=60, capture_output=True)
 
 
-CONSOLES: list[Type] = [_with_ballast]
+CONSOLES: list[TypeLines] = [type_with_ballast]
 if {"BALLAST_TEST_KAFKA", "BALLAST_TEST_KAFKA_LIBS"} <= os.environ.keys():
     CONSOLES.append(_with_kafkas_own)
 
 
 @pytest.mark.parametrize("type_lines", CONSOLES)
-def test_typed_legs_become_a_trade_and_a_hedge(type_lines: Type, running: Running) -> None:
+def test_typed_legs_become_a_trade_and_a_hedge(type_lines: TypeLines, running: Running) -> None:
     """Two lines become a trade, a ledger transaction, a liability, and an order that hedges it, as `ballast status` shows."""
-    settle(Places(running.dsn, KafkaSettings(running.bootstrap), False))
-    before = running.ballast("status", "--json").json()
-    name = unused_name("typed")
-    type_lines(running, legs_of_a_trade(name))
-
-    def hedged() -> dict[str, Any] | None:
-        status = running.ballast("status", "--json").json()
-        is_there = status["trades"] == before["trades"] + 1 and status["exposure_cents"] < before["exposure_cents"]
-        return status if is_there else None
-
-    until(lambda: hedged() is not None, "the trade and its hedge")
-    after = running.ballast("status", "--json").json()
-    assert before["liability_cents"] + CENTS == after["liability_cents"]
-    assert before["transactions"] < after["transactions"]
-    assert before["orders"].get("filled", 0) < after["orders"]["filled"]
-    assert before["waiting_legs"]["count"] == after["waiting_legs"]["count"]
+    assert_hedged(running, type_lines)
 
 
 def test_a_bad_line_from_any_console_is_kept(running: Running) -> None:

@@ -1,12 +1,11 @@
 """Silence: streams on which nothing comes do not stall the one on which something does."""
 
-import os
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from tests.app.surroundings import Running, open_database, open_server, running_flows
+from tests.app.surroundings import Running, running_flows
 from tests.app.typed import WITHIN_SECONDS, seconds_to_book
 
 pytestmark = [pytest.mark.broker, pytest.mark.postgres]
@@ -15,13 +14,8 @@ pytestmark = [pytest.mark.broker, pytest.mark.postgres]
 @pytest.fixture
 def silent() -> Iterator[Running]:
     """A worker to which nobody says anything: no exchange, no ticks, no fills."""
-    settings = {"BALLAST_VENUE__URL": "http://127.0.0.1:9"}
-    if named := os.environ.get("BALLAST_TEST_KAFKA"):
-        settings["BALLAST_KAFKA__BOOTSTRAP"] = named
-    with open_server() as server, open_database(server) as dsn:
-        settings["BALLAST_POSTGRES__DSN"] = dsn
-        with running_flows(["liability"], settings) as running:
-            yield running
+    with running_flows(["liability"], {"BALLAST_VENUE__URL": "http://127.0.0.1:9"}) as running:
+        yield running
 
 
 def test_a_line_is_booked_within_a_second_of_silence(silent: Running) -> None:

@@ -1,18 +1,23 @@
-"""Legs as a person types them, and how long the last of them takes to be booked."""
+"""Legs as a person types them, what they lead to, and how long the last of them takes to be booked."""
 
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
 from confluent_kafka import KafkaError, Message, Producer
 
+from app.places import Places
 from connectors.clock import now_ms
-from tests.app.surroundings import Running, unused_name, until
+from connectors.kafka import KafkaSettings
+from tests.app.surroundings import Running, until, unused_name
+from tests.app.trading import settle
 
 TOPIC = "dealer.transactions"
 CENTS = 2_000_000
 WITHIN_SECONDS = 1.0
+TypeLines = Callable[[Running, list[str]], None]
 BOOKED = "SELECT count(*) FROM ledger.tx WHERE template = 'USER_BUYS_USD' AND meta -> 'btc_leg' ->> 'id' = %s"
 
 
@@ -28,6 +33,34 @@ def legs_of_a_trade(name: str) -> list[str]:
     }
     dollars = {"id": f"u-{name}", "direction": "SEND", "settlement_currency": "USD", "settlement_amount": -CENTS}
     return [json.dumps(leg | common) for leg in (bitcoin, dollars)]
+
+
+def type_with_ballast(running: Running, lines: list[str]) -> None:
+    """Lines as they are typed at `ballast produce`."""
+    said = running.ballast("produce", TOPIC, "--json", stdin="\n".join(lines).encode())
+    assert {"topic": TOPIC, "sent": len(lines), "refused": 0} == said.json()
+
+
+def assert_hedged(running: Running, type_lines: TypeLines) -> None:
+    """Type the legs of a trade, and see it booked and hedged in `ballast status`."""
+    settle(Places(running.dsn, KafkaSettings(running.bootstrap), False))
+    before = _status(running)
+    type_lines(running, legs_of_a_trade(unused_name("typed")))
+
+    def is_hedged() -> bool:
+        status = _status(running)
+        return status["trades"] == before["trades"] + 1 and status["exposure_cents"] < before["exposure_cents"]
+
+    until(is_hedged, "the trade and its hedge")
+    after = _status(running)
+    assert before["liability_cents"] + CENTS == after["liability_cents"]
+    assert before["transactions"] < after["transactions"]
+    assert before["orders"].get("filled", 0) < after["orders"]["filled"]
+    assert before["waiting_legs"]["count"] == after["waiting_legs"]["count"]
+
+
+def _status(running: Running) -> dict[str, Any]:
+    return running.ballast("status", "--json").json()
 
 
 def seconds_to_book(running: Running) -> float:

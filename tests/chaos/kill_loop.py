@@ -9,7 +9,7 @@ kill: the live trades have to be the same, and so have the digests of what was b
 
 import argparse
 import json
-import random
+import random  # noqa: TID251 - seeded
 import signal
 import subprocess
 import sys

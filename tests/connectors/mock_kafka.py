@@ -83,9 +83,7 @@ class MockKafka:
     def delete_records(self, topic: str, partition: int, before_offset: int) -> None:
         """Delete what is older, as retention does."""
         library = _library()
-        self._done(
-            library.rd_kafka_mock_partition_delete_records(self._cluster, topic.encode(), partition, before_offset)
-        )
+        self._done(library.rd_kafka_mock_partition_delete_records(self._cluster, topic.encode(), partition, before_offset))
 
     @staticmethod
     def _done(code: int) -> None:

@@ -124,9 +124,7 @@ def test_an_idle_partition_tells_the_time(kafka: KafkaSettings, new_topic: NewTo
     reading.close()
 
 
-def test_a_partition_that_is_behind_does_not_run_ahead(
-    kafka: KafkaSettings, new_topic: NewTopics, produce: Produce
-) -> None:
+def test_a_partition_that_is_behind_does_not_run_ahead(kafka: KafkaSettings, new_topic: NewTopics, produce: Produce) -> None:
     """While there is more to read the watermark is that of the messages, and what is below it has been handed on."""
     topic = new_topic()
     times = [1_700_000_000_000 + n for n in range(5)]
@@ -312,9 +310,7 @@ def merged_flow(source: KafkaSource, partitions: Sequence[tuple[str, int]], legs
     sources = [source_name(*pair) for pair in partitions]
     shards = shard_names("s", 4)
     facts = op.merge("facts", read_legs, *silent)
-    noted = run_machine(
-        "note", spread("spread", facts, shards, second_of), "note", sources, lambda _: Noting()
-    )
+    noted = run_machine("note", spread("spread", facts, shards, second_of), "note", sources, lambda _: Noting())
     plain = op.map("plain", noted, lambda item: item[1])
     arrived = values_of("arrived", remade("as_they_are", plain, lambda r: r.value), (Arrival,))
     op.output("out", op.map("keyed", arrived, lambda record: ("k", record)), ListSink(seen))

@@ -235,7 +235,7 @@ def test_other_venues_and_accounts_are_none_of_its_business() -> None:
     other = liability(5).model_copy(update={"account": "OKEX_ALLOCATION"})
     report = order_report("o", "open").model_copy(update={"venue": "elsewhere"})
     for word in (other, position(5, venue="elsewhere"), report):
-        desk._learn(word)  # noqa: SLF001 - a decision would change what it last said
+        desk._learn(word)
     assert before == desk.snapshot()[:3]
 
 

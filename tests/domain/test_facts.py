@@ -1,6 +1,7 @@
 """Facts: the newest word holds, and every fact grows old."""
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -70,7 +71,7 @@ def test_a_fact_is_fresh_to_its_limit_and_stale_past_it(name: str, limit_ms: int
 def test_nothing_known_is_worth_nothing() -> None:
     """Before anything is heard the numbers are zero, and the records say that they are unknown."""
     facts = Facts()
-    assert (0, 0, 0, 0, 0, 0, 0) == (
+    assert (0, 0, 0, 0, 0, 0, Decimal(0)) == (
         facts.liability_cents,
         facts.exposure_cents,
         facts.collateral_sats,

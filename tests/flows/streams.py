@@ -52,9 +52,7 @@ def leg(
         "settlement_amount": amount if received else -amount,
         "memo": memo,
     }
-    return DealerTransaction.model_validate_json(
-        json.dumps(fields | ({"cents_per_unit": CENTS_PER_SAT} if is_btc else {}))
-    )
+    return DealerTransaction.model_validate_json(json.dumps(fields | ({"cents_per_unit": CENTS_PER_SAT} if is_btc else {})))
 
 
 def pair(name: str, cents: int = 2_000, **said: Any) -> list[DealerTransaction]:
@@ -108,9 +106,7 @@ def order_report(name: str, state: Any, sequence: int = 0, at_ms: int = START_MS
 
 def transfer_report(name: str, state: Any, sequence: int = 0, at_ms: int = START_MS) -> TransferReport:
     """What became of a transfer."""
-    return TransferReport(
-        venue=VENUE, client_transfer_id=name, decision_id="d", state=state, sequence=sequence, as_of=at_ms
-    )
+    return TransferReport(venue=VENUE, client_transfer_id=name, decision_id="d", state=state, sequence=sequence, as_of=at_ms)
 
 
 def fill(contracts: int, sequence: int = 1, at_ms: int = START_MS) -> Fill:
@@ -141,7 +137,9 @@ def tape(said: Iterable[tuple[int, Message | bytes]]) -> list[RawMessage]:
 
 def recorded(tapes: Mapping[str, Iterable[tuple[int, Message | bytes]]]) -> Recorded:
     """Tapes by `topic/partition`; every other partition that a replay reads is empty."""
-    found = {(topic.name, partition): [] for topic in everything.INPUTS for partition in range(topic.partitions)}
+    found: dict[tuple[str, int], list[RawMessage]] = {
+        (topic.name, partition): [] for topic in everything.INPUTS for partition in range(topic.partitions)
+    }
     for name, said in tapes.items():
         topic, _, partition = name.partition("/")
         found[topic, int(partition or 0)] = tape(said)

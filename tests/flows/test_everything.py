@@ -10,6 +10,7 @@ from bytewax.testing import TestingSource, run_main
 
 from app.replaying import memory_parts, topic_lines
 from app.shape import shape_of
+from connectors.recorded import Recorded
 from domain import topics
 from domain.memory_ledger import MemoryLedger
 from domain.memory_reservations import MemoryReservations
@@ -33,16 +34,18 @@ from tests.flows.streams import (
 SECONDS = range(0, 12_000, 1_000)
 
 
-def a_busy_ten_seconds():  # type: ignore[no-untyped-def]  # noqa: ANN201 - the tapes of `recorded`
+def a_busy_ten_seconds() -> Recorded:
     """Two users buy dollars while the exchange reports a flat account, and a person types garbage."""
     legs: list[tuple[int, Message | bytes]] = [(100 + n, one) for n, one in enumerate(pair("1", 600_000))]
     legs += [(4_000 + n, one) for n, one in enumerate(pair("2", 400_000, second=3))]
-    return recorded({
-        "dealer.transactions/1": [*legs, (4_500, b"oops")],
-        "market.ticks": [(ms, tick(at_ms=START_MS + ms)) for ms in SECONDS],
-        "venue.positions": [(ms, position(0, ms, START_MS + ms)) for ms in SECONDS],
-        "venue.balances": [(ms, pockets(sequence=ms, at_ms=START_MS + ms)) for ms in SECONDS],
-    })
+    return recorded(
+        {
+            "dealer.transactions/1": [*legs, (4_500, b"oops")],
+            "market.ticks": [(ms, tick(at_ms=START_MS + ms)) for ms in SECONDS],
+            "venue.positions": [(ms, position(0, ms, START_MS + ms)) for ms in SECONDS],
+            "venue.balances": [(ms, pockets(sequence=ms, at_ms=START_MS + ms)) for ms in SECONDS],
+        }
+    )
 
 
 TAPES = a_busy_ten_seconds()
@@ -96,7 +99,9 @@ def test_an_order_is_reserved_before_anything_is_sent() -> None:
     reservations, word = MemoryReservations(lambda: START_MS), order_report("o", "filled", 3)
     said = executed(reservations, [("venue.orders", word)])
     (order,) = (json.loads(value) for value in said_on(said, topics.HEDGING_ORDERS))
-    assert [order["client_order_id"]] == [row.client_id for row in reservations.open_rows("simulated") if row.what == "order"]
+    assert [order["client_order_id"]] == [
+        row.client_id for row in reservations.open_rows("simulated") if row.what == "order"
+    ]
     assert ["o"] == [json.loads(value)["client_order_id"] for value in said_on(said, topics.VENUE_ORDERS)]
 
 
@@ -130,7 +135,7 @@ FLOWS: dict[str, Callable[[Parts], Dataflow]] = {
 
 def steps_of(name: str) -> list[str]:
     """The ids of the steps of a flow that keep state."""
-    partitions = {(topic.name, partition): [] for topic in topics.ALL for partition in range(topic.partitions)}
+    partitions: Recorded = {(topic.name, partition): [] for topic in topics.ALL for partition in range(topic.partitions)}
     parts = memory_parts(SETTINGS, partitions, MemoryLedger(), [], 1)
     steps: list[str] = shape_of(FLOWS[name](parts), [], 8, 1)["steps"]
     return steps

@@ -17,12 +17,14 @@ Said = list[tuple[int, Message | bytes]]
 
 def decided(owed: Said, positions: Said, prices: Said, reports: Said | None = None, **how: Any) -> Run:
     """Run the flow by itself over these facts, with pockets that are full and always fresh."""
-    tapes = recorded({
-        "market.ticks": prices,
-        "venue.positions": positions,
-        "venue.balances": [(ms, pockets(sequence=n + 1, at_ms=START_MS + ms)) for n, (ms, _) in enumerate(positions)],
-        "venue.orders": reports or [],
-    })
+    tapes = recorded(
+        {
+            "market.ticks": prices,
+            "venue.positions": positions,
+            "venue.balances": [(ms, pockets(sequence=n + 1, at_ms=START_MS + ms)) for n, (ms, _) in enumerate(positions)],
+            "venue.orders": reports or [],
+        }
+    )
     balances = recorded({"ledger.balances": owed})["ledger.balances", 0]
     return run({**tapes, ("ledger.balances", 0): balances}, hedging.flow, **how)
 
@@ -87,9 +89,7 @@ def test_a_stream_that_falls_silent_stops_the_desk(silent: str, rule: str) -> No
 def test_decisions_are_recorded_as_they_are_said() -> None:
     """What is kept and what is put on the topic are the same decisions, in order."""
     kept: list[Any] = []
-    said = decided(
-        owes(1_000_000, *SECONDS), holds(0, *SECONDS), costs(*SECONDS), decisions=ListSink(kept)
-    )
+    said = decided(owes(1_000_000, *SECONDS), holds(0, *SECONDS), costs(*SECONDS), decisions=ListSink(kept))
     assert kept == told(said, topics.HEDGING_DECISIONS)
     assert all(isinstance(one, Decision) for one in kept)
 

@@ -33,7 +33,8 @@ def told(said: Run, topic: Topic) -> list[Any]:
 
 def crowd(count: int = 60) -> Recorded:
     """Simulated users over all partitions: pending and failed legs, garbage, and legs that are hard to tell apart."""
-    users, tapes = Users(Crowd(7, pending_per_thousand=150, failed_per_thousand=50, garbage_per_thousand=50), "r"), {}
+    users = Users(Crowd(7, pending_per_thousand=150, failed_per_thousand=50, garbage_per_thousand=50), "r")
+    tapes: dict[str, list[tuple[int, Message | bytes]]] = {}
     for number in range(count):
         for line in users.trade(START_MS + number * 120, Decimal(40_000)):
             tapes.setdefault(f"{LEGS}/{number % 4}", []).append((number * 120 + line.delay_ms, line.value))
@@ -214,9 +215,7 @@ def test_a_leg_that_comes_days_later_still_pairs() -> None:
     said = run(tapes, liability.flow)
     assert [("b1", "u1")] == live_trades(said.ledger)
     assert [START_MS] == [transaction.effective_at_ms for transaction in said.ledger.transactions()]
-    assert ["waiting", "too_old", "paired"] == [
-        one.state for one in told(said, topics.LEGS_WAITING) if one.leg_id == "b1"
-    ]
+    assert ["waiting", "too_old", "paired"] == [one.state for one in told(said, topics.LEGS_WAITING) if one.leg_id == "b1"]
 
 
 def test_a_late_leg_corrects_what_was_forgotten(tmp_path: Path) -> None:

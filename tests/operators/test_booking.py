@@ -212,7 +212,7 @@ def all_of(logic: BookingLogic, progress: Sequence[Progress]) -> list[Answers]:
     return answers
 
 
-def told(answers: Sequence[Answers]) -> list[tuple[int, Any]]:
+def told(answers: Sequence[Answers]) -> list[tuple[Any, Any]]:
     """Verdicts by instant, and the last word on each balance."""
     verdicts = [(at_ms, v) for one in answers for at_ms, v in one.answers if isinstance(v, Judged)]
     balances = {v.account: v.settled for one in answers for _, v in one.answers if isinstance(v, LedgerBalance)}

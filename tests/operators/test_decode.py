@@ -249,9 +249,7 @@ def test_an_empty_batch_is_a_watermark() -> None:
 def test_a_message_can_be_converted_on_the_way() -> None:
     """What `convert` makes of a message is the record's value."""
     decode = decoder(topics.MARKET_TICKS, lambda message: message.price_usd)
-    assert ["40000"] == [
-        str(record.value) for record in decode(RawBatch("market.ticks", 0, 5, [raw(tick())])).records
-    ]
+    assert ["40000"] == [str(record.value) for record in decode(RawBatch("market.ticks", 0, 5, [raw(tick())])).records]
 
 
 def test_the_parser_raises_one_thing_only() -> None:

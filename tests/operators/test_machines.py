@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -52,7 +53,7 @@ def progress_of(source: str, times: Sequence[int], cuts: Sequence[int]) -> list[
     """A source's records, cut where `cuts` say."""
     records = [Record(at_ms, source, offset, f"{source}{offset}") for offset, at_ms in enumerate(times)]
     edges = sorted({0, len(records), *(cut % (len(records) + 1) for cut in cuts)})
-    parts = [records[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    parts = [records[start:end] for start, end in pairwise(edges)]
     return [Progress(source, part[-1].at_ms, part) for part in parts]
 
 
@@ -69,7 +70,7 @@ def streams(draw: st.DrawFn) -> tuple[list[list[Progress]], list[list[Progress]]
         said: list[list[Progress]] = []
         while any(parts.values()):
             source = draw(st.sampled_from([s for s in SOURCES if parts[s]]))
-            if said and draw(st.booleans()):
+            if draw(st.booleans()) and said:
                 said[-1].append(parts[source].pop(0))
             else:
                 said.append([parts[source].pop(0)])
@@ -134,9 +135,7 @@ def test_an_idle_shard_tells_the_time() -> None:
 def test_no_time_passes_after_the_end() -> None:
     """When all sources have ended nothing is woken any more, and the end is passed on."""
     shard = logic()
-    said, _ = shard.on_batch(
-        [Progress("a", FOREVER_MS, [Record(0, "a", 0, "x")]), Progress("b", FOREVER_MS, [])]
-    )
+    said, _ = shard.on_batch([Progress("a", FOREVER_MS, [Record(0, "a", 0, "x")]), Progress("b", FOREVER_MS, [])])
     assert [Answers(FOREVER_MS, 0, [(0, ("heard", 0, ("x",)))])] == [*said]
 
 

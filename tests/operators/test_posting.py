@@ -2,6 +2,7 @@
 
 import pytest
 
+from domain.journal import Transaction
 from domain.legs import leg_from, pairing_key
 from domain.memory_ledger import MemoryLedger
 from domain.messages import DealerTransaction
@@ -9,11 +10,15 @@ from domain.pairing_effects import Arrival, LegRefused, LegWaits, TradePaired, T
 from operators.posting import post_cash_flow, post_effect, post_fill, second_of
 from tests.flows.streams import START_MS, cash_flow, fill, leg, pair, record, settled
 
+Turn = type[TradePaired] | type[TradeUnpaired]
 
-def trade(kind: type[TradePaired | TradeUnpaired], legs: list[DealerTransaction], generation: int = 0):  # type: ignore[no-untyped-def]  # noqa: ANN201
+
+def trade(kind: Turn, legs: list[DealerTransaction], generation: int = 0) -> Transaction:
     """The transaction of an effect on a pair."""
     btc, usd = map(leg_from, legs)
-    return post_effect(record(kind(btc, usd, generation, pairing_key(btc), "dealer.transactions/3", 7)))
+    transaction = post_effect(record(kind(btc, usd, generation, pairing_key(btc), "dealer.transactions/3", 7)))
+    assert transaction is not None
+    return transaction
 
 
 @pytest.mark.parametrize(("buys", "sign", "template"), [(True, 1, "USER_BUYS_USD"), (False, -1, "USER_SELLS_USD")])
@@ -38,7 +43,7 @@ def test_a_trade_is_booked_and_taken_back(buys: bool, sign: int, template: str) 
 
 def test_a_pair_that_is_booked_again_is_another_transaction() -> None:
     """Each generation has ids of its own, all of them one matter."""
-    kinds = [(TradePaired, 0), (TradeUnpaired, 0), (TradePaired, 1), (TradeUnpaired, 1)]
+    kinds: list[tuple[Turn, int]] = [(TradePaired, 0), (TradeUnpaired, 0), (TradePaired, 1), (TradeUnpaired, 1)]
     made = [trade(kind, pair("1"), generation) for kind, generation in kinds]
     assert 4 == len({transaction.id for transaction in made})
     assert 1 == len({transaction.correlation_id for transaction in made})

@@ -1,16 +1,27 @@
-"""What both kinds of user trade share: four entries, two per currency, and ids from the two legs.
+"""User trades: bitcoin against dollars, and what we owe.
 
+    USER_BUYS_USD    BTC  CR STABLESATS_BTC_WALLET   DR EXTERNAL_OMNIBUS
+                     USD  CR STABLESATS_LIABILITY    DR STABLESATS_OMNIBUS
+    USER_SELLS_USD   the same accounts on the other side
+
+Each has its reversal beside it, which keeps accounts and sides and turns the sign of the amounts, as the reference system does.
 A trade is taken back when a late leg shows that it was paired wrongly, and the same pair may later be booked once more;
-`generation` counts those, so each booking has an id of its own while a repeat of the same one has the same. The
-metadata keeps both legs whole: pairing can be taken up again from the ledger alone.
+`generation` counts those, so each booking has an id of its own while a repeat of the same one has the same. The metadata keeps
+both legs whole: pairing can be taken up again from the ledger alone.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from domain.ids import content_id, timed_id
-from domain.journal import Entry, Layer, Transaction
+from domain.journal import CREDIT, DEBIT, Entry, Layer, Transaction
 from domain.templates.entries import nonzero
+
+USER_BUYS_USD = "USER_BUYS_USD"
+USER_SELLS_USD = "USER_SELLS_USD"
+REVERT_USER_BUYS_USD = "REVERT_USER_BUYS_USD"
+REVERT_USER_SELLS_USD = "REVERT_USER_SELLS_USD"
 
 _SETTLED = Layer.SETTLED
 Leg = Mapping[str, Any]
@@ -27,22 +38,28 @@ def trade_correlation(pairing_key: str) -> str:
     return content_id("trade", pairing_key)
 
 
-def booking(
+def _trade(
     template: str,
     side: int,
-    sats: int,
-    cents: int,
+    sign: int,
+    amount_sats: int,
+    amount_cents: int,
     *,
     effective_at_ms: int,
     pairing_key: str,
     btc_leg: Leg,
     usd_leg: Leg,
-    generation: int,
+    generation: int = 0,
     source: str,
     source_offset: int,
     reverses: str | None = None,
 ) -> Transaction | None:
-    """Wallet and liability on `side`, their counter accounts on the other; None if both amounts are zero."""
+    """Wallet and liability on `side`, their counter accounts on the other; None if both amounts are zero.
+
+    Amounts are absolute. A reversal names in `reverses` the booking that it takes back, with the amounts and the generation
+    that it was booked with; its `effective_at_ms` is its own.
+    """
+    sats, cents = sign * amount_sats, sign * amount_cents
     entries = nonzero(
         Entry("STABLESATS_BTC_WALLET", "BTC", _SETTLED, side, sats),
         Entry("EXTERNAL_OMNIBUS", "BTC", _SETTLED, -side, sats),
@@ -62,3 +79,9 @@ def booking(
         {"btc_leg": btc_leg, "generation": generation, "usd_leg": usd_leg},
         reverses,
     )
+
+
+user_buys_usd = partial(_trade, USER_BUYS_USD, CREDIT, 1)
+user_sells_usd = partial(_trade, USER_SELLS_USD, DEBIT, 1)
+revert_user_buys_usd = partial(_trade, REVERT_USER_BUYS_USD, CREDIT, -1)
+revert_user_sells_usd = partial(_trade, REVERT_USER_SELLS_USD, DEBIT, -1)

@@ -1,0 +1,64 @@
+"""Movements of money at an exchange: each line of its history moves bitcoin between two accounts.
+
+Amounts are signed as the exchange writes them: positive is money into our account there, and a negative amount goes the other
+way. A line that is taken back comes as a line of the opposite sign, so the same template books the reversal, with an id of its
+own.
+"""
+
+from functools import partial
+
+from domain.ids import content_id, timed_id
+from domain.journal import Transaction
+from domain.templates.entries import moved
+
+
+def _cash_flow(
+    template: str,
+    debited: str,
+    credited: str,
+    amount_sats: int,
+    *,
+    effective_at_ms: int,
+    venue: str,
+    flow_id: str,
+    client_id: str | None = None,
+    source: str,
+    source_offset: int,
+) -> Transaction | None:
+    """Debit and credit `amount_sats`, the other way round when it is negative; None if it is zero.
+
+    `client_id` is our own id of the order or transfer that the line belongs to, where it has one: it joins them.
+    """
+    entries = moved("BTC", debited, credited, amount_sats)
+    if not entries:
+        return None
+    return Transaction(
+        timed_id(effective_at_ms, template, venue, flow_id),
+        template,
+        effective_at_ms,
+        entries,
+        content_id("client", client_id) if client_id else content_id("cash_flow", venue, flow_id),
+        source,
+        source_offset,
+        {"client_id": client_id, "flow_id": flow_id, "venue": venue},
+    )
+
+
+trading_fee = partial(_cash_flow, "TRADING_FEE", "EXCHANGE_TRADING", "TRADING_FEES")
+realised_pnl = partial(_cash_flow, "REALISED_PNL", "EXCHANGE_TRADING", "TRADING_PNL")
+funding_payment = partial(_cash_flow, "FUNDING_PAYMENT", "EXCHANGE_TRADING", "FUNDING_PAYMENTS")
+collateral_moved = partial(_cash_flow, "COLLATERAL_MOVED", "EXCHANGE_TRADING", "EXCHANGE_FUNDING")
+deposit = partial(_cash_flow, "DEPOSIT", "EXCHANGE_FUNDING", "TREASURY_WALLET")
+withdrawal = partial(_cash_flow, "WITHDRAWAL", "EXCHANGE_FUNDING", "TREASURY_WALLET")
+withdrawal_fee = partial(_cash_flow, "WITHDRAWAL_FEE", "EXCHANGE_FUNDING", "NETWORK_FEES")
+
+CASH_FLOWS = {
+    "fee": trading_fee,
+    "realised_pnl": realised_pnl,
+    "funding_payment": funding_payment,
+    "pocket_transfer": collateral_moved,
+    "deposit": deposit,
+    "withdrawal": withdrawal,
+    "withdrawal_fee": withdrawal_fee,
+}
+"""The template for each kind of line in an exchange's history."""

@@ -1,0 +1,54 @@
+"""A user accepted a quote to buy dollars, or to sell them.
+
+    BUY_USD_QUOTE_ACCEPTED    BTC  DR QUOTES_ASSETS        CR QUOTES_OMNIBUS
+                              USD  CR QUOTES_LIABILITIES   DR QUOTES_OMNIBUS
+    SELL_USD_QUOTE_ACCEPTED   the same accounts on the other side
+
+Quotes have accounts of their own: an accepted quote does not move the hedge target, the user's later trade does. Buying and
+selling the same amounts cancel each other, so each is the other's reversal.
+"""
+
+from functools import partial
+
+from domain.ids import content_id, timed_id
+from domain.journal import CREDIT, DEBIT, Transaction
+from domain.templates.entries import nonzero, settled
+
+BUY_USD_QUOTE_ACCEPTED = "BUY_USD_QUOTE_ACCEPTED"
+SELL_USD_QUOTE_ACCEPTED = "SELL_USD_QUOTE_ACCEPTED"
+
+
+def _quote_accepted(
+    template: str,
+    side: int,
+    amount_sats: int,
+    amount_cents: int,
+    *,
+    effective_at_ms: int,
+    quote_id: str,
+    source: str,
+    source_offset: int,
+) -> Transaction | None:
+    """Book the quote; `effective_at_ms` is when it was accepted. None if both amounts are zero."""
+    entries = nonzero(
+        settled("QUOTES_ASSETS", "BTC", -side, amount_sats),
+        settled("QUOTES_OMNIBUS", "BTC", side, amount_sats),
+        settled("QUOTES_LIABILITIES", "USD", side, amount_cents),
+        settled("QUOTES_OMNIBUS", "USD", -side, amount_cents),
+    )
+    if not entries:
+        return None
+    return Transaction(
+        timed_id(effective_at_ms, template, quote_id),
+        template,
+        effective_at_ms,
+        entries,
+        content_id("quote", quote_id),
+        source,
+        source_offset,
+        {"quote_id": quote_id},
+    )
+
+
+buy_usd_quote_accepted = partial(_quote_accepted, BUY_USD_QUOTE_ACCEPTED, CREDIT)
+sell_usd_quote_accepted = partial(_quote_accepted, SELL_USD_QUOTE_ACCEPTED, DEBIT)
