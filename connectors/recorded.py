@@ -31,7 +31,8 @@ class RecordedSource(FixedPartitionedSource[RawBatch, int]):
     """Hands on recorded messages in batches; when a partition ends, its watermark is for ever.
 
     A message that is older than one before it in its partition (clocks of producers differ) gets the time of that one, so
-    what follows does not depend on the size of batches. `crash_at` ends a run without a snapshot once a partition has handed on so many messages, as a crash would.
+    what follows does not depend on the size of batches. `crash_at` ends a run without a snapshot once a partition has
+    handed on so many messages, as a crash would.
     """
 
     def __init__(self, recorded: Recorded, batch_size: int = 1000, crash_at: int | None = None) -> None:

@@ -20,8 +20,9 @@ from domain.guarded import GuardedPolicy, VenueFacts
 from domain.guarded_funding import decide_funding_guarded
 from domain.guarded_hedging import decide_hedge_guarded
 from domain.hedging import decide_hedge_reference
-from domain.ids import client_id, timed_id
+from domain.ids import client_id, content_id, timed_id
 from domain.messages import (
+    Alert,
     CollateralTransfer,
     Decision,
     HedgeOrder,
@@ -149,6 +150,8 @@ class Desk:
         self._said[kind] = Said(action.name, action.rule)
         decision = self._recorded(kind, action, at_ms, said.repeats)
         yield decision
+        if action.rule.startswith("stale_"):
+            yield _stale(decision)
         if asks:
             yield self._request(kind, decision, at_ms)
 
@@ -231,6 +234,12 @@ class Desk:
         self._asked[kind] = self._asked[kind]._replace(open_id=name, asked_at_ms=at_ms)
         make = _order if kind == "hedge" else _transfer
         return make(decision, name, self._facts)
+
+
+def _stale(decision: Decision) -> Alert:
+    name = content_id("stale", decision.venue, decision.kind, decision.rule)
+    text = f"{decision.kind} at {decision.venue} is on hold: {decision.reason}"
+    return Alert(id=name, severity="warning", subject="stale_fact", text=text, as_of=decision.as_of)
 
 
 def _order(decision: Decision, name: str, facts: Facts) -> HedgeOrder:

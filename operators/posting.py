@@ -4,6 +4,8 @@ All of it follows from the content of messages, so a replay makes the same posti
 effective when its trade was: it takes back what should never have been there.
 """
 
+from typing import Any
+
 from domain import legs
 from domain.journal import Transaction
 from domain.messages import CashFlow, Fill
@@ -41,36 +43,27 @@ def post_effect(record: Record) -> Transaction | None:
 
 def _book(pair: TradePaired) -> Transaction | None:
     make = user_buys_usd if legs.user_buys_usd(pair.btc) else user_sells_usd
-    return make(
-        pair.btc.amount,
-        pair.usd.amount,
-        effective_at_ms=pair.btc.created_at_ms,
-        pairing_key=pair.key,
-        btc_leg=legs.to_json(pair.btc),
-        usd_leg=legs.to_json(pair.usd),
-        generation=pair.generation,
-        source=pair.source,
-        source_offset=pair.source_offset,
-    )
+    return make(pair.btc.amount, pair.usd.amount, **_facts(pair))
 
 
 def _reverse(pair: TradeUnpaired) -> Transaction | None:
     is_buy = legs.user_buys_usd(pair.btc)
     template = USER_BUYS_USD if is_buy else USER_SELLS_USD
-    at_ms = pair.btc.created_at_ms
+    reverses = trade_id(template, pair.btc.created_at_ms, pair.btc.id, pair.usd.id, pair.generation)
     make = revert_user_buys_usd if is_buy else revert_user_sells_usd
-    return make(
-        pair.btc.amount,
-        pair.usd.amount,
-        reverses=trade_id(template, at_ms, pair.btc.id, pair.usd.id, pair.generation),
-        effective_at_ms=at_ms,
-        pairing_key=pair.key,
-        btc_leg=legs.to_json(pair.btc),
-        usd_leg=legs.to_json(pair.usd),
-        generation=pair.generation,
-        source=pair.source,
-        source_offset=pair.source_offset,
-    )
+    return make(pair.btc.amount, pair.usd.amount, reverses=reverses, **_facts(pair))
+
+
+def _facts(pair: TradePaired | TradeUnpaired) -> dict[str, Any]:
+    return {
+        "effective_at_ms": pair.btc.created_at_ms,
+        "pairing_key": pair.key,
+        "btc_leg": legs.to_json(pair.btc),
+        "usd_leg": legs.to_json(pair.usd),
+        "generation": pair.generation,
+        "source": pair.source,
+        "source_offset": pair.source_offset,
+    }
 
 
 def post_fill(record: Record) -> Transaction | None:
