@@ -67,7 +67,10 @@ DecimalText = Annotated[
 ]
 Price = Annotated[DecimalText, AfterValidator(_positive)]
 Ms = Annotated[int, BeforeValidator(parse_ms, json_schema_input_type=int | str), Field(ge=0, le=_MS_MAX)]
-Name = Annotated[str, Field(min_length=1, max_length=64)]
+PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+"""A database keeps no NUL in a text, and no honest name or memo has a control character."""
+
+Name = Annotated[str, Field(min_length=1, max_length=64, pattern=PRINTABLE)]
 Amount = Annotated[int, Field(ge=-AMOUNT_MAX, le=AMOUNT_MAX)]
 NonZeroAmount = Annotated[Amount, AfterValidator(_non_zero)]
 Currency = Literal["BTC", "USD"]
@@ -93,7 +96,7 @@ class DealerTransaction(Message):
     settlement_amount: NonZeroAmount
     settlement_method: Name = "SettlementViaIntraLedger"
     cents_per_unit: Price = Decimal(1)
-    memo: Annotated[str, Field(max_length=256)] | None = None
+    memo: Annotated[str, Field(max_length=256, pattern=PRINTABLE)] | None = None
 
     @model_validator(mode="after")
     def _sign_matches_direction(self) -> "DealerTransaction":
