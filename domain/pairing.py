@@ -55,11 +55,22 @@ def match_closest(legs: Iterable[Leg]) -> list[Pair]:
     Legs of equal worth pair in order of their ids. Then the nearest in worth, and of equally near ones those of least
     worth, which leaves the fewest over. Where a memo names the trade, any difference will do. O(n log n).
     """
-    rest = {leg.id: leg for leg in legs}.values()
+    rest = list({leg.id: leg for leg in legs}.values())
+    if len(rest) == 2:
+        return _match_two(*rest)
     pairs, spares = _match_exact(rest)
     if len(spares) < 2:
         return pairs
     return pairs + _match_near(spares, gap_max=None if has_journal(spares[0].legs[0]) else GAP_MAX_CENTS)
+
+
+def _match_two(one: Leg, other: Leg) -> list[Pair]:
+    """What nearly every key comes down to."""
+    if one.currency == other.currency:
+        return []
+    if abs(one.cents - other.cents) > GAP_MAX_CENTS and not has_journal(one):
+        return []
+    return [(one, other) if one.currency == "BTC" else (other, one)]
 
 
 def _match_exact(legs: Iterable[Leg]) -> tuple[list[Pair], list[_Spare]]:
