@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 
 import structlog
 
+from app.band import read_held
 from app.crowd import CrowdThread
 from app.invariants import check_invariants, verdicts
+from app.joining import desk_policy
 from app.logs import configure_logs
 from app.recording import record_topics
 from app.session import Market, Session, open_session
@@ -53,7 +55,7 @@ def run_demo(settings: Settings, plan: DemoPlan) -> dict[str, Any]:
         try:
             _trade(plan, session, group, stopping)
             _settle(session, group)
-            summary = _summary(session)
+            summary = _summary(settings, session)
         finally:
             codes = group.stop()
         if plan.record is not None:
@@ -128,7 +130,7 @@ def _wait(group: Group, done: Callable[[], bool], timeout_seconds: float) -> Non
         time.sleep(LOOK_SECONDS)
 
 
-def _summary(session: Session) -> dict[str, Any]:
+def _summary(settings: Settings, session: Session) -> dict[str, Any]:
     status = read_status(session.places)
     breaches = check_invariants(session.places, session.venue_url)
     counted = {
@@ -139,8 +141,9 @@ def _summary(session: Session) -> dict[str, Any]:
         "transfers": sum(status["transfers"].values()),
         "quarantined": sum(status["quarantined"].values()),
     }
-    hedged = ("liability_cents", "exposure_cents", "hedge_ratio", "collateral_sats", "leverage", "leverage_max", "price_usd")
+    hedged = ("liability_cents", "exposure_cents", "hedge_ratio", "collateral_sats", "leverage", "price_usd")
     kept = (*hedged, "waiting_legs", "holds")
-    report = counted | {name: status[name] for name in kept} | {"invariants": verdicts(breaches)}
+    held = read_held(session.places, desk_policy(settings).limits)
+    report = counted | {name: status[name] for name in kept} | {"hedge": held._asdict(), "invariants": verdicts(breaches)}
     broken = {name: found for name, found in breaches.items() if found}
     return report | ({"breaches": broken} if broken else {})

@@ -36,6 +36,8 @@ LIVE_TRADES = """
 SELECT meta -> 'btc_leg' ->> 'id', meta -> 'usd_leg' ->> 'id' FROM ledger.transactions
 WHERE template IN ('USER_BUYS_USD', 'USER_SELLS_USD') AND reversed_by IS NULL
 """
+BOOKED_FLOWS = "SELECT meta ->> 'venue', meta ->> 'flow_id' FROM ledger.tx WHERE meta ? 'flow_id'"
+BOOKED_FILLS = "SELECT meta ->> 'venue', (meta ->> 'sequence')::bigint FROM ledger.tx WHERE meta ? 'sequence'"
 UNBALANCED = """
 SELECT tx_id::text, currency, layer FROM ledger.entry
 GROUP BY tx_id, currency, layer HAVING sum(side * amount) <> 0 LIMIT 5
@@ -125,17 +127,11 @@ def _places_of_legs(evidence: Evidence) -> Counter[str]:
 
 
 def _postings_accounted_for(evidence: Evidence) -> Iterable[str]:
-    flows = {
-        row[0] for row in evidence.connection.execute("SELECT meta ->> 'flow_id' FROM ledger.tx WHERE meta ? 'flow_id'")
-    }
-    fills = {
-        row[0]
-        for row in evidence.connection.execute("SELECT (meta ->> 'sequence')::bigint FROM ledger.tx WHERE meta ? 'sequence'")
-    }
-    rejected = _rejected_count(evidence)
-    missing = [f["id"] for f in _messages(evidence, VENUE_CASHFLOWS.name) if f["id"] not in flows]
-    missing += [f["id"] for f in _messages(evidence, VENUE_FILLS.name) if f["sequence"] not in fills]
-    if len(missing) > rejected:
+    flows = set(evidence.connection.execute(BOOKED_FLOWS))
+    fills = set(evidence.connection.execute(BOOKED_FILLS))
+    missing = [f["id"] for f in _messages(evidence, VENUE_CASHFLOWS.name) if (f["venue"], f["id"]) not in flows]
+    missing += [f["id"] for f in _messages(evidence, VENUE_FILLS.name) if (f["venue"], f["sequence"]) not in fills]
+    if len(missing) > _rejected_count(evidence):
         yield f"{len(missing)} fills and cash flows are not in the ledger, such as {missing[0]}"
 
 

@@ -21,11 +21,6 @@ LAST_DECISIONS = """
 SELECT DISTINCT ON (kind) kind, action, rule, reason FROM treasury.decision ORDER BY kind, as_of DESC, recorded_at DESC
 """
 HOLDS = "SELECT rule, count(*) FROM treasury.decision WHERE action = 'hold' GROUP BY rule ORDER BY rule"
-LEVERAGE_MAX = """
-SELECT max(abs((inputs ->> 'exposure_cents')::numeric) * 1000000
-    / nullif((inputs ->> 'trading_equity_sats')::numeric * (inputs ->> 'price_usd')::numeric, 0))
-FROM treasury.decision WHERE (inputs ->> 'trading_equity_sats')::numeric > 0
-"""
 FACTS = ("venue.positions", "venue.balances", "market.ticks")
 Connection = psycopg.Connection[TupleRow]
 
@@ -99,18 +94,11 @@ def _asked(connection: Connection) -> dict[str, Any]:
         ),
         "decisions": _count(connection, "SELECT count(*) FROM treasury.decision"),
         "holds": dict(_pairs(connection, HOLDS)),
-        "leverage_max": _leverage_max(connection),
         "last_decisions": {
             kind: {"action": action, "rule": rule, "reason": reason}
             for kind, action, rule, reason in connection.execute(LAST_DECISIONS)
         },
     }
-
-
-def _leverage_max(connection: Connection) -> str | None:
-    """The highest leverage that a decision has seen."""
-    row = connection.execute(LEVERAGE_MAX).fetchone()
-    return str(row[0].quantize(Decimal("0.0001"))) if row and row[0] is not None else None
 
 
 def _topics(connection: Connection, tails: dict[Partition, Tail]) -> dict[str, Any]:

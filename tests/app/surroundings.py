@@ -139,13 +139,20 @@ class Running(NamedTuple):
 
 
 @contextmanager
-def running_flows(flows: Sequence[str], settings: Mapping[str, str] | None = None) -> Iterator[Running]:
-    """Run flows over a ledger and a folder of their own, and stop them by SIGTERM, which has to end them with code 0."""
+def running_flows(
+    flows: Sequence[str],
+    settings: Mapping[str, str] | None = None,
+    broker: str | None = os.environ.get("BALLAST_TEST_KAFKA"),
+) -> Iterator[Running]:
+    """Run flows over a ledger and a folder of their own, and stop them by SIGTERM, which has to end them with code 0.
+
+    Without a broker they start an embedded one.
+    """
     with open_folder() as folder, open_server() as server, open_database(server) as dsn:
         where = {"BALLAST_DATA__FOLDER": str(folder), "BALLAST_VENUE__NAME": unused_name("venue"), **(settings or {})}
         where["BALLAST_POSTGRES__DSN"] = dsn
-        if named := os.environ.get("BALLAST_TEST_KAFKA"):
-            where["BALLAST_KAFKA__BOOTSTRAP"] = named
+        if broker is not None:
+            where["BALLAST_KAFKA__BOOTSTRAP"] = broker
         process = _start(flows, folder, where)
         try:
             bootstrap = _ready(folder, len(flows), process)["bootstrap"]

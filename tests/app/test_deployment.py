@@ -7,13 +7,17 @@ import pytest
 from tests.app.surroundings import Running, running_flows
 from tests.app.typed import assert_hedged, type_with_ballast
 
-pytestmark = [pytest.mark.broker, pytest.mark.postgres]
+pytestmark = pytest.mark.postgres
 
 
 @pytest.fixture
 def deployed() -> Iterator[Running]:
-    """Three workers, as docker-compose.yml starts them."""
-    with running_flows(["liability", "hedging", "execution"]) as running:
+    """Three workers, as docker-compose.yml starts them.
+
+    They go on from what topics say of the ledger and of orders, so no other ledger may have spoken there: whatever broker
+    the other tests share, these have one of their own.
+    """
+    with running_flows(["liability", "hedging", "execution"], broker=None) as running:
         yield running
 
 
