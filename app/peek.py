@@ -1,10 +1,11 @@
 """Looks into topics without being part of a flow: how much there is, the newest message, everything from the start."""
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
 from connectors.kafka import METADATA_TIMEOUT_SECONDS, KafkaSettings, broker_topics, client_options
@@ -52,14 +53,22 @@ class Peek:
         return [(name, partition) for name in topics if name in there for partition in range(there[name])]
 
     def _range(self, key: Partition) -> tuple[int, int]:
-        low, high = self._consumer.get_watermark_offsets(TopicPartition(*key), timeout=METADATA_TIMEOUT_SECONDS)
+        try:
+            low, high = self._consumer.get_watermark_offsets(TopicPartition(*key), timeout=METADATA_TIMEOUT_SECONDS)
+        except KafkaException as error:
+            raise ConfigError(self._silent(key[0])) from error
         return low, high
 
     def _read(self, starts: Mapping[Partition, int]) -> Iterator[tuple[Partition, RawMessage]]:
         unread = set(starts)
         self._consumer.assign([TopicPartition(*key, start) for key, start in sorted(starts.items())])
+        heard_at = time.monotonic()
         while unread:
-            for message in self._consumer.consume(2000, POLL_SECONDS):
+            messages = self._consumer.consume(2000, POLL_SECONDS)
+            heard_at = time.monotonic() if messages else heard_at
+            if time.monotonic() - heard_at > METADATA_TIMEOUT_SECONDS:
+                raise ConfigError(self._silent(min(unread)[0]))
+            for message in messages:
                 key, error = (str(message.topic()), int(message.partition() or 0)), message.error()
                 if error is None:
                     yield key, _raw(message)
@@ -68,6 +77,9 @@ class Peek:
                 elif not error.retriable():
                     msg = f"reading {key[0]} failed: {error.str()}"
                     raise ConfigError(msg)
+
+    def _silent(self, topic: str) -> str:
+        return f"the broker at {self._kafka.bootstrap} has stopped answering while {topic} was read; is it still up?"
 
     def close(self) -> None:
         """Give the consumer back."""
