@@ -36,7 +36,7 @@ class KafkaSettings(NamedTuple):
 
 def client_options(kafka: KafkaSettings) -> dict[str, Any]:
     """Options of every client: where, how, and no noise on standard error when a connection comes and goes."""
-    return {"bootstrap.servers": kafka.bootstrap, "log_level": 3, "log.connection.close": False, **kafka.options}
+    return {"bootstrap.servers": kafka.bootstrap, "log_level": 2, "log.connection.close": False, **kafka.options}
 
 
 def list_partitions(kafka: KafkaSettings, topics: Sequence[str]) -> list[tuple[str, int]]:
