@@ -5,6 +5,7 @@ what is on its way arrives, the promises are checked against what is left, and e
 """
 
 import signal
+import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -49,12 +50,15 @@ def run_demo(settings: Settings, plan: DemoPlan) -> dict[str, Any]:
     """Run until the time is over or somebody presses Ctrl-C; returns the summary."""
     configure_logs("warning")
     stopping = _Interrupted()
+    _say(plan, "starting broker, database, exchange and worker…")
     with open_session(settings, _market(plan)) as session:
         group = Group("everything", 1, session.env, settings.data.folder / "worker.log")
         group.start()
         try:
             _trade(plan, session, group, stopping)
+            _say(plan, "letting what is on its way arrive…")
             _settle(session, group)
+            _say(plan, "checking the promises…")
             summary = _summary(settings, session)
         finally:
             codes = group.stop()
@@ -64,6 +68,11 @@ def run_demo(settings: Settings, plan: DemoPlan) -> dict[str, Any]:
         msg = f"the worker did not stop cleanly; its last words are in {settings.data.folder / 'worker.log'}"
         raise ConfigError(msg)
     return summary
+
+
+def _say(plan: DemoPlan, text: str) -> None:
+    if not plan.quiet:
+        print(text, file=sys.stderr)
 
 
 class _Interrupted:
