@@ -151,7 +151,7 @@ def _summary(settings: Settings, session: Session) -> dict[str, Any]:
         "quarantined": sum(status["quarantined"].values()),
     }
     hedged = ("liability_cents", "exposure_cents", "hedge_ratio", "collateral_sats", "leverage", "price_usd")
-    kept = (*hedged, "waiting_legs", "holds")
+    kept = (*hedged, "books_less_exchange", "waiting_legs", "holds")
     held = read_held(session.places, desk_policy(settings).limits)
     report = counted | {name: status[name] for name in kept} | {"hedge": held._asdict(), "invariants": verdicts(breaches)}
     broken = {name: found for name, found in breaches.items() if found}

@@ -68,8 +68,21 @@ def _hedged(connection: Connection, tails: dict[Partition, Tail]) -> dict[str, A
         "collateral_sats": collateral_sats,
         "funding_sats": balance["funding_sats"] if balance else 0,
         "leverage": leverage(exposure_cents, collateral_sats, price_usd),
+        "books_less_exchange": _books_less_exchange(connection, position, balance),
         "price_usd": str(price_usd) if price_usd else None,
         "price_age_ms": now_ms() - tick["as_of"] if tick else None,
+    }
+
+
+def _books_less_exchange(
+    connection: Connection, position: dict[str, Any] | None, balance: dict[str, Any] | None
+) -> dict[str, int]:
+    """What the ledger's mirror has more than the exchange says; zero but for what is on its way."""
+    mirrored_cents = -_count(connection, BALANCE, "OKEX_POSITION", "USD")
+    funding_sats = _count(connection, BALANCE, "EXCHANGE_FUNDING", "BTC")
+    return {
+        "exposure_cents": mirrored_cents - (position["exposure_cents"] if position else 0),
+        "funding_sats": funding_sats - (balance["funding_sats"] if balance else 0),
     }
 
 

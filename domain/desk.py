@@ -22,6 +22,7 @@ from domain.guarded_hedging import decide_hedge_guarded
 from domain.hedging import decide_hedge_reference
 from domain.ids import client_id, content_id, timed_id
 from domain.messages import (
+    AMOUNT_MAX,
     Alert,
     CollateralTransfer,
     Decision,
@@ -157,7 +158,10 @@ class Desk:
 
     def _action(self, kind: Kind, at_ms: int) -> Action:
         needed = ("liability", "position") if kind == "hedge" and self._policy.name == "reference" else ALL_FACTS
-        return not_fresh(self._facts, needed, at_ms, self._policy.freshness) or self._policy_says(kind, at_ms)
+        action = not_fresh(self._facts, needed, at_ms, self._policy.freshness) or self._policy_says(kind, at_ms)
+        if abs(quantity(action)[0]) > AMOUNT_MAX:
+            return Hold("amount_unusable", f"{action.name} of more than {AMOUNT_MAX} cannot be meant")
+        return action
 
     def _policy_says(self, kind: Kind, at_ms: int) -> Action:
         if self._policy.name == "reference":
@@ -175,6 +179,9 @@ class Desk:
     def _reference_says(self, kind: Kind) -> Action:
         if self._asked[kind].open_id is not None:
             return Hold("slot_taken", "the one slot is taken by what is in flight")
+        return self._reference_decides(kind)
+
+    def _reference_decides(self, kind: Kind) -> Action:
         facts, limits = self._facts, self._policy.limits
         if kind == "hedge":
             return decide_hedge_reference(facts.liability_cents, facts.exposure_cents, limits.hedge)
@@ -224,10 +231,21 @@ class Desk:
             amount=amount,
             unit=unit,
             inputs=inputs,
-            refused=[],
+            refused=self._refused(kind, action),
             repeats=repeats,
             as_of=at_ms,
         )
+
+    def _refused(self, kind: Kind, action: Action) -> list[str]:
+        """What the reference system would have done on the same facts, where that is something else."""
+        if self._policy.name == "reference" or not_fresh(self._facts, ALL_FACTS, 0, self._policy.freshness):
+            return []
+        other = self._reference_decides(kind)
+        (amount, unit), ours = quantity(other), quantity(action)
+        if (other.name, amount) == (action.name, ours[0]):
+            return []
+        much = "" if unit == "none" else f" {amount} {unit}"
+        return [f"reference: {other.name}{much} ({other.rule}), since {other.reason}; refused by {action.rule}"]
 
     def _request(self, kind: Kind, decision: Decision, at_ms: int) -> HedgeOrder | CollateralTransfer:
         name = client_id(decision.id)

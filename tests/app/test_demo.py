@@ -31,6 +31,8 @@ SUMMARY = {
     "leverage",
     "price_usd",
     "waiting_legs",
+    "holds",
+    "hedge",
     "invariants",
 }
 

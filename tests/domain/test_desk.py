@@ -13,7 +13,7 @@ from domain.desk import FINAL, Desk, DeskPolicy
 from domain.facts import Freshness
 from domain.funding import FundingPolicy
 from domain.guarded import GuardedPolicy
-from domain.messages import CollateralTransfer, Decision, HedgeOrder, Message
+from domain.messages import Alert, CollateralTransfer, Decision, HedgeOrder, Message
 from tests.flows.streams import (
     START_MS,
     VENUE,
@@ -332,11 +332,44 @@ def test_a_restarted_desk_goes_on_alike(steps: list[Step], restart_at: int) -> N
     assert live(setup, steps) == live(setup, steps, restart_at)
 
 
+def alerts(answers: Iterable[Any]) -> list[str]:
+    """The subjects of the alerts among answers."""
+    return [answer.subject for answer in answers if isinstance(answer, Alert)]
+
+
+def test_a_stale_fact_raises_an_alarm_once() -> None:
+    """Each kind of decision that begins to hold on a stale fact says so in an alert, and its repeats do not."""
+    desk = Desk(policy())
+    assert [] == alerts(tell(desk, START_MS, *facts(1_000_000, -980_000)))
+    assert ["stale_fact", "stale_fact"] == alerts(desk.wake(START_MS + 1_000_000))
+    assert [] == alerts(desk.wake(START_MS + 1_000_001))
+
+
+def test_a_decision_tells_what_the_reference_would_have_done() -> None:
+    """The alternative that the guarded policy refused is recorded with both rules; where they agree there is none."""
+    desk = Desk(policy())
+    decision = tell(desk, START_MS, *facts(1_000_000))[0]
+    assert [] == decision.refused
+    later = tell(desk, START_MS + 1, liability(2_000_000, 2, START_MS + 1))
+    refused = [answer.refused for answer in later if isinstance(answer, Decision) and answer.kind == "hedge"]
+    assert 1 == len(refused)
+    assert refused[0][0].startswith("reference: sell -196 contracts (below_low_bound)")
+    assert refused[0][0].endswith("refused by order_in_flight")
+
+
+def test_an_amount_that_cannot_be_meant_is_held() -> None:
+    """A decision whose amount no message may carry is a Hold, not a crash."""
+    desk = Desk(DeskPolicy(VENUE, "reference"))
+    answers = tell(desk, START_MS, *facts(10**37))
+    assert [("hold", "amount_unusable")] == hedges(answers)
+
+
 @given(steps=STEPS)
 def test_every_request_has_its_decision(steps: list[Step]) -> None:
     """Whatever is asked for follows the decision that asks for it, and no two decisions share an id."""
     said = live(policy(quiet_funding=False), steps)
-    requests = [(before, answer) for before, answer in pairwise(said) if not isinstance(answer, Decision)]
+    asks = HedgeOrder | CollateralTransfer
+    requests = [(before, answer) for before, answer in pairwise(said) if isinstance(answer, asks)]
     assert all(decision.id == request.decision_id for decision, request in requests)
     ids = [answer.id for answer in said if isinstance(answer, Decision)]
     assert len(ids) == len(set(ids))
