@@ -50,8 +50,9 @@ def run_demo(settings: Settings, plan: DemoPlan) -> dict[str, Any]:
     """Run until the time is over or somebody presses Ctrl-C; returns the summary."""
     configure_logs("warning")
     stopping = _Interrupted()
+    market = _market(plan)
     _say(plan, "starting broker, database, exchange and worker…")
-    with open_session(settings, _market(plan)) as session:
+    with open_session(settings, market) as session:
         group = Group("everything", 1, session.env, settings.data.folder / "worker.log")
         group.start()
         try:

@@ -118,7 +118,7 @@ def test_nothing_runs(command: str, ballast: Ballast) -> None:
     assert_one_sentence(ballast(*command.split()), "ballast demo", "ballast-data")
 
 
-@pytest.mark.parametrize("command", ["status", "migrate", "run", "demo --seconds 1"])
+@pytest.mark.parametrize("command", ["status", "migrate", "run", "demo --seconds 1 --json"])
 def test_no_database(command: str, ballast: Ballast, broker: str) -> None:
     """A database that does not answer is one sentence that names the setting."""
     settings = {"BALLAST_KAFKA__BOOTSTRAP": broker, "BALLAST_POSTGRES__DSN": f"postgresql://u:{PASSWORD}@{NOWHERE}/x"}
@@ -247,7 +247,7 @@ def test_an_unknown_flow(ballast: Ballast) -> None:
 
 @pytest.mark.broker
 @pytest.mark.postgres
-@pytest.mark.parametrize("command", ["demo --seconds 1", "run"])
+@pytest.mark.parametrize("command", ["demo --seconds 1 --json", "run"])
 def test_a_second_one_over_the_same_folder(command: str, running: Running) -> None:
     """It stops with one sentence that names the first, and the first loses nothing by it."""
     recovery = sorted((running.folder / "recovery").rglob("*.sqlite3"))

@@ -69,7 +69,7 @@ def second(first: Shown) -> Shown:
 
 def test_the_summary(first: Shown) -> None:
     """It says how much went through, and what is owed and held."""
-    assert first.summary.keys() == SUMMARY
+    assert first.summary.keys() >= SUMMARY
     assert 100 < first.summary["trades"] < first.summary["transactions"] < first.summary["messages"]
     assert first.summary["orders"] > 0 > first.summary["exposure_cents"]
     assert 0.9 < float(first.summary["hedge_ratio"]) < 1.1

@@ -32,9 +32,7 @@ def hedge(given: Given) -> Given:
     """The reference hedge decision."""
     policy = HedgePolicy(**_policy_fields(given.get("config", {}), HedgePolicy))
     facts = given["input"]
-    action = decide_hedge_reference(
-        Decimal(facts["abs_liability_cents"]), Decimal(facts["signed_exposure_cents"]), policy
-    )
+    action = decide_hedge_reference(Decimal(facts["abs_liability_cents"]), Decimal(facts["signed_exposure_cents"]), policy)
     names = {"nothing": "do_nothing", "close": "close_position"}
     contracts = action.contracts if isinstance(action, a.Sell | a.Buy) else None
     return {"action": names.get(action.name, action.name), "contracts": contracts}
@@ -139,8 +137,7 @@ def pairing_corrections(given: Given) -> Given:
     """What new pairings do to recorded trades."""
     new = [NewTrade(row["btc_tx_id"], row["usd_tx_id"]) for row in given["input"]["new_trades"]]
     recorded = [
-        RecordedTrade(row["id"], row["btc_tx_id"], row["usd_tx_id"])
-        for row in given["input"]["existing_uncorrected_trades"]
+        RecordedTrade(row["id"], row["btc_tx_id"], row["usd_tx_id"]) for row in given["input"]["existing_uncorrected_trades"]
     ]
     found = correct(new, recorded)
     insert = [{"btc_tx_id": trade.btc_id, "usd_tx_id": trade.usd_id} for trade in found.insert]

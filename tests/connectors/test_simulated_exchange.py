@@ -215,9 +215,7 @@ def test_a_file_is_played_and_its_last_price_stays(start: Start, tmp_path: Path)
 def test_a_wrong_option_is_one_sentence(tmp_path: Path, options: tuple[str, ...], code: int, said: bytes) -> None:
     """What an operator has to change stands in the error, and the exit code says that restarting cannot help."""
     command = [sys.executable, "-m", "connectors.exchange.simulated", "--data", str(tmp_path / "x.db"), *options]
-    ended = subprocess.run(
-        command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, check=False
-    )
+    ended = subprocess.run(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, check=False)
     assert code == ended.returncode
     assert said in ended.stderr
     assert b"Traceback" not in ended.stderr

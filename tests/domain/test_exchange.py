@@ -119,9 +119,7 @@ def test_every_order_and_transfer_ends_once(terms: Terms, commands: Sequence[tup
         assert words[-1].state == order.state != "open"
         assert abs(sum(fills)) == words[-1].filled_contracts == order.filled_contracts
     for client_id in exchange.transfers:
-        ends = [
-            e.state for e in exchange.events if isinstance(e, TransferChanged) and e.client_transfer_id == client_id
-        ]
+        ends = [e.state for e in exchange.events if isinstance(e, TransferChanged) and e.client_transfer_id == client_id]
         assert ends[-1] == "done"
         assert ends.count("done") == 1
 

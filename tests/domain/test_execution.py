@@ -154,9 +154,7 @@ def test_not_found_counts_only_after_the_deadline(after_ms: int) -> None:
     asked = row("unknown", sent_at_ms=1_000)
     for _ in range(5):
         asked = follow(asked, SaysNotFound(), 1_000 + after_ms, POLICY)
-    assert (after_ms > POLICY.deadline_ms + POLICY.visible_within_ms) == isinstance(
-        next_step(asked, 60_000, POLICY), Settle
-    )
+    assert (after_ms > POLICY.deadline_ms + POLICY.visible_within_ms) == isinstance(next_step(asked, 60_000, POLICY), Settle)
 
 
 @given(WHATS, st.booleans(), st.integers(10**6, 2**40))

@@ -139,9 +139,7 @@ def test_a_batch_is_the_same_as_its_transactions_one_by_one(transactions: list[T
     split, split_rows = post_in_batches(transactions, sizes)
     assert rows == split_rows
     for part in ("verdicts", "entries", "posted", "rejected", "conflicts"):
-        assert [row for one in whole for row in getattr(one, part)] == [
-            row for one in split for row in getattr(one, part)
-        ]
+        assert [row for one in whole for row in getattr(one, part)] == [row for one in split for row in getattr(one, part)]
 
 
 @given(WORKLOADS)

@@ -71,9 +71,7 @@ def test_no_decision_without_a_price(price: str) -> None:
 
 
 @given(st.integers(0, 10**9), st.integers(-(10**9), 10**9), BTC, st.integers(1, 10**8), BTC)
-def test_nothing_makes_it_raise(
-    liability: int, exposure: int, collateral: Decimal, price: int, funding: Decimal
-) -> None:
+def test_nothing_makes_it_raise(liability: int, exposure: int, collateral: Decimal, price: int, funding: Decimal) -> None:
     """Any facts lead to an action, and what moves is positive."""
     action = decide_funding_reference(liability, exposure, collateral, Decimal(price), funding, POLICY)
     sats, unit = quantity(action)

@@ -10,9 +10,7 @@ from domain.funding import FundingPolicy
 from domain.guarded import GuardedPolicy, VenueFacts
 from domain.hedging import HedgePolicy
 
-FACTS = VenueFacts(
-    now_ms=0, liability_cents=0, exposure_cents=0, collateral_sats=0, funding_sats=0, price_cents=Decimal(1)
-)
+FACTS = VenueFacts(now_ms=0, liability_cents=0, exposure_cents=0, collateral_sats=0, funding_sats=0, price_cents=Decimal(1))
 
 
 @pytest.mark.parametrize(

@@ -114,9 +114,7 @@ def reference(facts: VenueFacts) -> FundingAction:
 )
 def test_fresh_collateral_stays(liability_cents: int, funding_sats: int) -> None:
     """Where the reference sends back what it has just moved in, and would for ever, the guarded policy leaves it."""
-    start = replace(
-        STEADY, liability_cents=liability_cents, exposure_cents=0, collateral_sats=0, funding_sats=funding_sats
-    )
+    start = replace(STEADY, liability_cents=liability_cents, exposure_cents=0, collateral_sats=0, funding_sats=funding_sats)
     once = moved(start, reference(start))
     assert start == moved(once, reference(once))
     once = moved(start, decide_funding_guarded(start, POLICY))

@@ -85,9 +85,7 @@ def test_plain_digits_read_back(value: Decimal) -> None:
     assert text == money.plain(value * Decimal("1.000"))
 
 
-@pytest.mark.parametrize(
-    ("value", "expected"), [("0", "0"), ("-0", "0"), ("0E+5", "0"), ("1E+3", "1000"), ("1.50", "1.5")]
-)
+@pytest.mark.parametrize(("value", "expected"), [("0", "0"), ("-0", "0"), ("0E+5", "0"), ("1E+3", "1000"), ("1.50", "1.5")])
 def test_plain_digits(value: str, expected: str) -> None:
     """No exponent, no minus before zero, no zeros at the end."""
     assert expected == money.plain(Decimal(value))

@@ -145,9 +145,7 @@ def test_entries_are_those_of_the_table(name: str, transaction: Transaction | No
 
 
 @pytest.mark.parametrize(("name", "transaction", "entries"), TABLE)
-def test_every_template_is_one_that_the_ledger_takes(
-    name: str, transaction: Transaction | None, entries: list[str]
-) -> None:
+def test_every_template_is_one_that_the_ledger_takes(name: str, transaction: Transaction | None, entries: list[str]) -> None:
     """What a template makes balances, over accounts of the chart in their currencies."""
     assert transaction is not None
     originals = {"x": False}

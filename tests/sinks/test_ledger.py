@@ -168,8 +168,7 @@ def test_the_body_hash_can_be_computed_again_from_the_tables(open_ledger: Open, 
     stored = ledger.correlated([posting(1).correlation_id])[0]
     assert meta == stored.meta
     entries = [
-        Entry(row["account"], row["currency"], Layer(row["layer"]), row["side"], row["amount"])
-        for row in entries_of(sql)
+        Entry(row["account"], row["currency"], Layer(row["layer"]), row["side"], row["amount"]) for row in entries_of(sql)
     ]
     text = json.dumps(stored.meta, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     expected = sql("SELECT encode(body_hash, 'hex') FROM ledger.tx")[0][0]
@@ -228,9 +227,7 @@ def test_views_speak_in_codes(open_ledger: Open, sql: Sql) -> None:
         ("CASH", 5, 3, 5),
         ("USER", 5, 3, 5),
     ]
-    assert sql(
-        "SELECT account, layer, debit, credit, normal_balance_after FROM ledger.entries ORDER BY position, leg"
-    ) == [
+    assert sql("SELECT account, layer, debit, credit, normal_balance_after FROM ledger.entries ORDER BY position, leg") == [
         ("CASH", "settled", 5, None, 5),
         ("USER", "settled", None, 5, 5),
         ("CASH", "pending", 3, None, 3),

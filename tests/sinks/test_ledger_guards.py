@@ -44,9 +44,7 @@ class Intruder:
             *(facts["fence"], n_tx, n_entries, facts["n_rejected"], facts["prev_hash"], facts["hash"]),
         )
 
-    def header(
-        self, batch_id: int, id_: str, n_entries: int = 2, *, at: str = "2023-11-14", reverses: Any = None
-    ) -> None:
+    def header(self, batch_id: int, id_: str, n_entries: int = 2, *, at: str = "2023-11-14", reverses: Any = None) -> None:
         self.connection.execute(
             """
             INSERT INTO ledger.tx (tx_id, batch_id, source_offset, effective_at, position, n_entries, correlation_id,
@@ -298,9 +296,7 @@ APPEND_ONLY = [
 def test_history_cannot_be_changed(intruder: Intruder, table: str) -> None:
     """No update, delete or truncate, not even of nothing."""
     name = composed.Identifier("ledger", table)
-    column = intruder.one(
-        "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum = 2", f"ledger.{table}"
-    )
+    column = intruder.one("SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum = 2", f"ledger.{table}")
     changes = [
         composed.SQL("UPDATE {} SET {} = {}").format(name, composed.Identifier(column), composed.Identifier(column)),
         composed.SQL("DELETE FROM {}").format(name),

@@ -133,9 +133,7 @@ def test_stored_and_in_memory_are_the_same(orders: Reservations) -> None:
     for number, based_on in enumerate([0, 0, 3, 5, 5, 1, 9, 9], start=1):
         for _ in range(2):
             assert memory.reserve_order(order(number, based_on)) == orders.reserve_order(order(number, based_on))
-        assert memory.reserve_transfer(transfer(number, based_on)) == orders.reserve_transfer(
-            transfer(number, based_on)
-        )
+        assert memory.reserve_transfer(transfer(number, based_on)) == orders.reserve_transfer(transfer(number, based_on))
         if number % 2 == 0:
             for open_row in memory.open_rows("sim"):
                 done = open_row._replace(state=WORDS[open_row.what].done, sequence=number, reason="x", not_found=2)
@@ -208,9 +206,7 @@ VALUES ('{0}', 'd {0}', 'sim', 'BTC-USD-SWAP', '{1}', {2}, 0, now(), '{3}', now(
         (INSERT.format("o1", "buy", 1, "open"), errors.UniqueViolation),
     ],
 )
-def test_the_database_keeps_the_evidence(
-    orders: Reservations, dsn: str, statement: str, error: type[psycopg.Error]
-) -> None:
+def test_the_database_keeps_the_evidence(orders: Reservations, dsn: str, statement: str, error: type[psycopg.Error]) -> None:
     """Whoever writes past the code: rows stay, ends stay, states are known ones, and a slot is held once."""
     orders.reserve_order(order(1))
     finish(orders, "order", "o1", 9)
