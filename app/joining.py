@@ -24,7 +24,7 @@ from domain.topics import ALL, Topic
 from flows.parts import PairingSetup, Parts
 from operators.booking import OpenLedger
 from operators.recall import Correlated, Memory
-from sinks.decisions import DecisionSink
+from sinks.decisions import Decisions
 from sinks.kafka import KafkaSink
 from sinks.ledger import PostgresLedger
 from sinks.ledger_reading import read_correlated
@@ -57,9 +57,9 @@ def join(settings: Settings, places: Places, venue_url: str | None, stopping: Ca
         gateway=GatewaySource({settings.venue.name: gateway}, stopping, settings.venue.poll_ms),
         outgoing=KafkaSink(client_options(places.kafka)),
         quarantine=QuarantineSink(places.dsn),
-        decisions=DecisionSink(places.dsn),
         open_ledger=partial(open_ledger, places.dsn),
         open_history=partial(_history, places.dsn),
+        open_decisions=lambda: Decisions(places.dsn).record,
         open_reservations=reservations,
         pairing=pairing_setup(settings, now_ms()),
         policy=desk_policy(settings),

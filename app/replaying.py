@@ -17,6 +17,7 @@ from app.joining import desk_policy, pairing_setup
 from app.settings import Settings
 from connectors.recorded import Recorded, RecordedSource, read_folder, write_line
 from domain.memory_ledger import MemoryLedger
+from domain.messages import Decision
 from domain.streams import Outgoing, RawMessage
 from domain.topics import OUTPUTS, Topic
 from flows import everything
@@ -64,14 +65,18 @@ def memory_parts(
         gateway=TestingSource([]),
         outgoing=ListSink(outgoing),
         quarantine=ListSink([]),
-        decisions=ListSink([]),
         open_ledger=lambda: OpenLedger(ledger, at_once),
         open_history=lambda: ledger.correlated,
+        open_decisions=lambda: _forget,
         open_reservations=_no_reservations,
         pairing=_without_recall(pairing_setup(settings, 0)),
         policy=desk_policy(settings),
         window_ms=1,
     )
+
+
+def _forget(_decisions: Sequence[Decision]) -> None:
+    """A replay keeps decisions as messages only."""
 
 
 def _no_reservations() -> Reservations:

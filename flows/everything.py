@@ -9,7 +9,7 @@ from bytewax.dataflow import Dataflow, Stream
 from domain.messages import LedgerBalance
 from domain.streams import RawBatch
 from flows import execution, hedging, liability
-from flows.parts import Parts, output_decisions, output_messages, output_unreadable
+from flows.parts import Parts, output_messages, output_unreadable
 from operators.routing import only, ungrouped
 
 INPUTS = (*liability.INPUTS, *hedging.FACTS)
@@ -29,7 +29,6 @@ def flow(parts: Parts) -> Dataflow:
     executed = execution.build(decided.decided, op.input("venue", dataflow, parts.gateway), parts)
     output_messages(parts, op.merge("all_outgoing", booked.outgoing, decided.outgoing, executed))
     output_unreadable(parts, op.merge("all_unreadable", booked.unreadable, decided.unreadable))
-    output_decisions(parts, ungrouped("taken", decided.decided))
     return dataflow
 
 
@@ -39,5 +38,4 @@ def replay(parts: Parts) -> Dataflow:
     booked, decided = decide_and_book(op.input("topics", dataflow, parts.source(INPUTS)), parts)
     output_messages(parts, op.merge("all_outgoing", booked.outgoing, decided.outgoing))
     output_unreadable(parts, op.merge("all_unreadable", booked.unreadable, decided.unreadable))
-    output_decisions(parts, ungrouped("taken", decided.decided))
     return dataflow

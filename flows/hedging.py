@@ -2,7 +2,7 @@
 
 booked balances --+
 market.ticks -----+
-venue.positions --+-> decide (one desk per venue account) -> decisions, orders, transfers
+venue.positions --+-> decide (one desk per venue account) -> record -> decisions, orders, transfers
 venue.balances ---+
 venue.orders -----+
 venue.transfers --+
@@ -18,11 +18,12 @@ from bytewax.operators import KeyedStream
 from domain import topics
 from domain.desk import Desk
 from domain.streams import Outgoing, Progress, RawBatch, source_name
-from flows.parts import Parts, output_decisions, output_messages, output_unreadable
+from flows.parts import Parts, output_messages, output_unreadable
 from operators import announce
 from operators.decode import decode_topic
 from operators.machines import run_machine
 from operators.publish import publish, publish_rejections
+from operators.recording import record_decisions
 from operators.routing import gather, ungrouped, without_rejections
 
 FACTS = (
@@ -51,7 +52,8 @@ def build(balances: Stream[Progress], liability_sources: Sequence[str], raw: Str
     facts = [without_rejections(f"good_{topic.name.replace('.', '_')}", stream) for topic, stream in read.items()]
     sources = [*liability_sources, *(source_name(*partition) for partition in parts.partitions_of(FACTS))]
     to_desk = gather("to_desk", op.merge("facts", balances, *facts), DESK_SHARD)
-    decided = run_machine("decide", to_desk, "decide", sources, lambda snapshot: Desk(parts.policy, snapshot))
+    taken = run_machine("decide", to_desk, "decide", sources, lambda snapshot: Desk(parts.policy, snapshot))
+    decided = record_decisions("record", taken, parts.open_decisions)
     return HedgingOut(
         decided, op.merge("unreadable_facts", *read.values()), _announce(read, ungrouped("desk_says", decided))
     )
@@ -77,5 +79,4 @@ def flow(parts: Parts) -> Dataflow:
     out = build(without_rejections("good_balances", balances), sources, raw, parts)
     output_messages(parts, out.outgoing)
     output_unreadable(parts, out.unreadable)
-    output_decisions(parts, ungrouped("taken", out.decided))
     return dataflow

@@ -14,12 +14,12 @@ from bytewax.outputs import Sink
 
 from domain.desk import DeskPolicy
 from domain.errors import Rejection
-from domain.messages import Decision
 from domain.pairing_book import Rule
 from domain.streams import Outgoing, Progress, RawBatch
 from domain.topics import Topic
 from operators.booking import OpenLedger
 from operators.recall import Correlated, Memory
+from operators.recording import Keep
 from operators.reserving import Reservations
 from operators.routing import values_of
 
@@ -44,9 +44,9 @@ class Parts:
     gateway: Source[tuple[str, Any]]
     outgoing: Sink[tuple[str, Outgoing]]
     quarantine: Sink[tuple[str, Rejection]]
-    decisions: Sink[tuple[str, Decision]]
     open_ledger: Callable[[], OpenLedger]
     open_history: Callable[[], Correlated]
+    open_decisions: Callable[[], Keep]
     open_reservations: Callable[[], Reservations]
     pairing: PairingSetup
     policy: DeskPolicy
@@ -69,9 +69,3 @@ def output_unreadable(parts: Parts, unreadable: Stream[Progress]) -> None:
     refused = values_of("refused_messages", unreadable, (Rejection,))
     keyed = op.map("to_keeper", refused, lambda record: ("quarantine", record.value))
     op.output("to_quarantine", keyed, parts.quarantine)
-
-
-def output_decisions(parts: Parts, decided: Stream[Progress]) -> None:
-    """Record decisions."""
-    taken = values_of("decisions_taken", decided, (Decision,))
-    op.output("to_records", op.map("to_record", taken, lambda record: ("decisions", record.value)), parts.decisions)

@@ -2,7 +2,8 @@
 
 A leg that an earlier run had read comes with the trades that the ledger holds of it. The book takes them as they are, and
 has nothing to say about them; but the earlier run may have died between booking a trade and telling of it. So each of
-them is posted once more: the ledger finds a duplicate, and whoever follows the trades hears of it.
+them is posted once more: the ledger finds a duplicate, and whoever follows the trades hears of it. And the leg is said to
+wait no more: the last word that got out may have been that it waits.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,7 @@ from bytewax.dataflow import operator
 from bytewax.operators import KeyedStream
 
 from domain.pairing_book import PairingBook, Rule
-from domain.pairing_effects import Effect, KnownTrade, TradePaired, TradeUnpaired
+from domain.pairing_effects import Effect, KnownTrade, LegWaits, TradePaired, TradeUnpaired
 from domain.streams import Progress, Record
 from operators.machines import run_machine
 
@@ -22,13 +23,22 @@ class RetellingBook(PairingBook):
 
     def apply(self, at_ms: int, records: Sequence[Record]) -> list[Effect]:
         """What was said before, and then what is new."""
-        return [*retold(records), *super().apply(at_ms, records)]
+        return [*retold(records), *found_paired(records, at_ms), *super().apply(at_ms, records)]
 
 
 def retold(records: Sequence[Record]) -> list[Effect]:
     """Every booking and reversal that the ledger holds of these very legs, each once."""
     causes = {trade: record for record in records for trade in record.value.known if _is_of(record, trade)}
     return [effect for trade, record in causes.items() for effect in _turns(trade, record)]
+
+
+def found_paired(records: Sequence[Record], at_ms: int) -> list[Effect]:
+    """The legs that the ledger holds in a live trade, as legs that no longer wait."""
+    return [
+        LegWaits(record.value.leg, "paired", at_ms, at_ms)
+        for record in records
+        if any(trade.count % 2 and _is_of(record, trade) for trade in record.value.known)
+    ]
 
 
 def _is_of(record: Record, trade: KnownTrade) -> bool:

@@ -1,7 +1,8 @@
 """Records decisions as they were taken: they depend on what had arrived by then, so they are read back, never recomputed."""
 
+from collections.abc import Sequence
+
 import psycopg
-from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from psycopg.types.json import Jsonb
 
 from domain.messages import Decision
@@ -14,31 +15,19 @@ ON CONFLICT (id) DO NOTHING
 """
 
 
-class DecisionSink(FixedPartitionedSink[Decision, None]):
-    """Writes decisions to `treasury.decision`; the same id is written once."""
+class Decisions:
+    """Writes decisions to `treasury.decision`, committed when it returns; the same id is written once."""
 
-    def __init__(self, dsn: str) -> None:
-        self._dsn = dsn
-
-    def list_parts(self) -> list[str]:
-        return ["decisions-0"]
-
-    def build_part(self, step_id: str, for_part: str, resume_state: None) -> "_Decisions":
-        return _Decisions(self._dsn)
-
-
-class _Decisions(StatefulSinkPartition[Decision, None]):
     def __init__(self, dsn: str) -> None:
         self._connection = psycopg.connect(dsn, autocommit=True)
 
-    def write_batch(self, values: list[Decision]) -> None:
+    def record(self, decisions: Sequence[Decision]) -> None:
+        """Write decisions, all or none."""
         with self._connection.transaction(), self._connection.cursor() as cursor:
-            cursor.executemany(_INSERT, [row(decision) for decision in values])
-
-    def snapshot(self) -> None:
-        return None
+            cursor.executemany(_INSERT, [row(decision) for decision in decisions])
 
     def close(self) -> None:
+        """Give the connection back."""
         self._connection.close()
 
 

@@ -89,7 +89,7 @@ def test_a_stream_that_falls_silent_stops_the_desk(silent: str, rule: str) -> No
 def test_decisions_are_recorded_as_they_are_said() -> None:
     """What is kept and what is put on the topic are the same decisions, in order."""
     kept: list[Any] = []
-    said = decided(owes(1_000_000, *SECONDS), holds(0, *SECONDS), costs(*SECONDS), decisions=ListSink(kept))
+    said = decided(owes(1_000_000, *SECONDS), holds(0, *SECONDS), costs(*SECONDS), open_decisions=lambda: kept.extend)
     assert kept == told(said, topics.HEDGING_DECISIONS)
     assert all(isinstance(one, Decision) for one in kept)
 

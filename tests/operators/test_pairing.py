@@ -41,10 +41,10 @@ def test_other_trades_of_its_key_are_not_told_again() -> None:
 
 
 def test_a_retelling_book_survives_a_restart() -> None:
-    """A restored book tells again too, and has nothing new to say about what it knows."""
+    """A restored book tells again too, says that the leg waits no more, and has nothing new to say about what it knows."""
     book = RetellingBook.restore(RetellingBook().snapshot())
     effects = book.apply(START_MS, [record(Arrival(B, (known(1),)))])
-    assert [TradePaired] == [type(effect) for effect in effects]
+    assert [TradePaired, LegWaits] == [type(effect) for effect in effects]
 
 
 def test_legs_pair_across_partitions() -> None:

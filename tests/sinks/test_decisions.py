@@ -7,7 +7,7 @@ import pytest
 
 from domain.desk import Desk, DeskPolicy
 from domain.messages import Decision
-from sinks.decisions import DecisionSink
+from sinks.decisions import Decisions
 from tests.flows.streams import START_MS, VENUE, liability, pockets, position, record, tick
 from tests.operators.test_announce import DECISION
 from tests.sinks.ledger_checks import Sql
@@ -23,13 +23,10 @@ def taken() -> list[Decision]:
 
 
 def write(dsn: str, *batches: list[Decision]) -> None:
-    """Write batches through one partition of the sink, as the engine would."""
-    sink = DecisionSink(dsn)
-    assert ["decisions-0"] == sink.list_parts()
-    keeping = sink.build_part("to_records", "decisions-0", None)
+    """Write batches one after the other."""
+    keeping = Decisions(dsn)
     for batch in batches:
-        keeping.write_batch(batch)
-        keeping.snapshot()
+        keeping.record(batch)
     keeping.close()
 
 
