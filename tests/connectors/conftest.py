@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from itertools import count
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, Message, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from connectors.embedded import embedded_broker
@@ -69,8 +69,15 @@ def produce(kafka: KafkaSettings) -> Produce:
 def produce_to(kafka: KafkaSettings, topic: str, *messages: RawMessage | bytes, partition: int = 0) -> None:
     """As above, at any broker."""
     producer = Producer(client_options(kafka))
+    refused: list[str] = []
+
+    def reported(error: KafkaError | None, _message: Message) -> None:
+        if error is not None:
+            refused.append(error.str())
+
     for message in messages:
         value, key = (message, None) if isinstance(message, bytes) else (message.value, message.key)
         at_ms = 0 if isinstance(message, bytes) else message.at_ms
-        producer.produce(topic, value, key, partition, timestamp=at_ms)
+        producer.produce(topic, value, key, partition, reported, timestamp=at_ms)
     assert producer.flush(10) == 0
+    assert [] == refused
