@@ -82,7 +82,12 @@ def simulated_exchange(settings: Settings, places: Places, market: Market) -> It
     log = settings.data.folder / "exchange.log"
     with log.open("ab") as said:
         process = subprocess.Popen(  # noqa: S603 - our own command
-            command, stdout=subprocess.PIPE, stderr=said, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent
+            command,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            stdin=subprocess.DEVNULL,
+            preexec_fn=die_with_parent,
+            start_new_session=True,
         )
     assert process.stdout is not None, "standard output is a pipe"  # noqa: S101
     try:

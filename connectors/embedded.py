@@ -87,6 +87,7 @@ def child(command: list[str], out: object = None, env: dict[str, str] | None = N
         stdin=subprocess.DEVNULL,
         env=env,
         preexec_fn=die_with_parent,  # type: ignore[call-overload]
+        start_new_session=True,  # Ctrl-C is for the one who started it, who still needs it to settle
     )
     try:
         yield process
