@@ -27,6 +27,7 @@ from domain.legs import Leg, leg_from, pairing_key
 from domain.messages import DealerTransaction, Message
 from domain.pairing import match_closest
 from domain.topics import DEALER_TRANSACTIONS, INPUTS, VENUE_CASHFLOWS, VENUE_FILLS, Topic
+from sinks.connecting import connect
 
 Connection = psycopg.Connection[TupleRow]
 EXAMPLES_MAX = 5
@@ -36,8 +37,8 @@ LIVE_TRADES = """
 SELECT meta -> 'btc_leg' ->> 'id', meta -> 'usd_leg' ->> 'id' FROM ledger.transactions
 WHERE template IN ('USER_BUYS_USD', 'USER_SELLS_USD') AND reversed_by IS NULL
 """
-BOOKED_FLOWS = "SELECT meta ->> 'venue', meta ->> 'flow_id' FROM ledger.tx WHERE meta ? 'flow_id'"
-BOOKED_FILLS = "SELECT meta ->> 'venue', (meta ->> 'sequence')::bigint FROM ledger.tx WHERE meta ? 'sequence'"
+BOOKED_FLOWS = "SELECT meta ->> 'venue', meta ->> 'flow_id' FROM ledger.tx WHERE meta -> 'flow_id' IS NOT NULL"
+BOOKED_FILLS = "SELECT meta ->> 'venue', (meta ->> 'sequence')::bigint FROM ledger.tx WHERE meta -> 'sequence' IS NOT NULL"
 UNBALANCED = """
 SELECT tx_id::text, currency, layer FROM ledger.entry
 GROUP BY tx_id, currency, layer HAVING sum(side * amount) <> 0 LIMIT 5
@@ -92,7 +93,7 @@ def check_invariants(places: Places, venue_url: str | None) -> dict[str, list[st
     """Breaches by invariant, a few sentences each; an empty list is a pass."""
     with ExitStack() as stack:
         peek = stack.enter_context(closing(Peek(places.kafka)))
-        connection = stack.enter_context(psycopg.connect(places.dsn))
+        connection = stack.enter_context(connect(places.dsn, "reader", "invariants"))
         exchange = stack.enter_context(closing(HttpExchange(venue_url, 5))) if venue_url else None
         evidence = Evidence(connection, peek, exchange)
         return {name: list(check(evidence))[:EXAMPLES_MAX] for name, check in CHECKS.items()}

@@ -20,11 +20,24 @@ EXCHANGE_POSITION = "Exchange Position"
 EXCHANGE_CASH = "Exchange Cash"
 
 
+class Velocity(NamedTuple):
+    """By how much, in minor units, what is available may fall within a window of effective time.
+
+    Windows follow each other without a gap, from the start of 1970 in UTC on.
+    """
+
+    currency: str
+    window_seconds: int
+    amount_max: int
+
+
 class Account(NamedTuple):
     """One account, as the fold judges it.
 
     `min_available` is the least that may be left of settled money less what is promised away; `max_balance` is the most
-    that settled money and what is promised to come may reach. Both are in minor units, in the normal direction.
+    that settled money and what is promised to come may reach. Both are in minor units, in the normal direction. An account
+    that others have as their `parent` is the sum of them, for reports, and takes no entries of its own. An account lives
+    in one `shard`, whose writer alone books on it.
     """
 
     id: int
@@ -36,6 +49,9 @@ class Account(NamedTuple):
     min_available: int | None = None
     max_balance: int | None = None
     status: Status = "open"
+    parent: str | None = None
+    shard: int = 0
+    velocities: tuple[Velocity, ...] = ()
 
 
 CHART = (

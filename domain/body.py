@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from domain.journal import Transaction
+from domain.journal import Relation, Transaction
 
 _encode_leniently = JSONEncoder(sort_keys=True, separators=(",", ":"), default=repr, skipkeys=True).encode
 _PLAIN = frozenset((str, int, bool, type(None)))
@@ -61,12 +61,24 @@ def _sorted(keys: tuple[str, ...]) -> tuple[str, ...]:
 
 def body_hash(transaction: Transaction, meta: str | None) -> str:
     """32 hex digits that name the body; `meta` is its `meta_text`."""
-    _, template, effective_at_ms, entries, correlation_id, _, _, raw_meta, reverses = transaction
+    _, template, effective_at_ms, entries, correlation_id, _, _, raw_meta, cause, expires_at_ms, group = transaction
     if meta is None:
         meta = _encode_leniently(raw_meta)
     legs = "".join([_ENTRY % entry for entry in entries])
-    text = f"{template}\x1f{effective_at_ms}\x1f{correlation_id}\x1f{reverses}\x1e{legs}{meta}"
+    ties = None if cause is None and expires_at_ms is None and group is None else _ties(transaction)
+    text = f"{template}\x1f{effective_at_ms}\x1f{correlation_id}\x1f{ties}\x1e{legs}{meta}"
     return blake2b(text.encode(errors="surrogatepass"), digest_size=16).hexdigest()
+
+
+def _ties(transaction: Transaction) -> str:
+    """Its cause, expiry and group. A plain reversal is the id of its original."""
+    cause, expires_at_ms, group = transaction[8:11]
+    ties = str(cause and cause.transaction_id)
+    if cause is not None and cause.relation is not Relation.REVERSES:
+        ties = f"{cause.relation} {ties} {cause.is_final:d}"
+    if expires_at_ms is not None or group is not None:
+        ties += f"\x1f{expires_at_ms}\x1f" + (f"{group.id}\x1f{group.size}" if group else "")
+    return ties
 
 
 def payload(transaction: Transaction) -> str:

@@ -3,7 +3,7 @@
 A row is a plain list of integers, because the fold goes over it for every entry:
 
     [version, settled debit, settled credit, pending debit, pending credit, encumbered debit, encumbered credit,
-     account id, 1 if the account has limits]
+     account id, 1 if the account has limits of any kind]
 
 The totals of a layer stand at `2 * layer - 1` (debit) and `2 * layer` (credit).
 """
@@ -32,24 +32,50 @@ class Known(NamedTuple):
     conflicts: tuple[str, ...] = ()
 
 
+Held = tuple[str, str, int, int]
+"""What a hold holds: account code, currency, layer and side."""
+
+
+class Origin(NamedTuple):
+    """What a posted transaction is to those that name it as their cause.
+
+    `settled` is what it moved, debits positive; `held` is what is left of what it holds, without what is used up. `ended`
+    says how its hold ended: captured, voided or expired.
+    """
+
+    effective_at_ms: int
+    expires_at_ms: int | None
+    settled: Mapping[Key, int]
+    held: Mapping[Held, int]
+    ended: str | None = None
+    is_reversed: bool = False
+
+
+Window = tuple[str, str, int, int]
+"""A window of a velocity limit: account code, currency, its length and its start in epoch seconds."""
+
+
 @dataclass(slots=True)
 class Books:
     """What a batch is judged by.
 
-    `known` has at least every id of the batch that was answered before, `originals` at least every posted transaction
-    that the batch reverses, with whether it already is reversed. What is effective before `closed_until_ms` is refused.
+    `known` has at least every id of the batch that was answered before, `origins` at least every posted transaction that
+    the batch names as a cause, `used` at least every window of a velocity limit that the batch falls into and that was
+    used before. What is effective before `closed_until_ms` is refused. `summaries` are the accounts that have children.
     """
 
     accounts: Mapping[str, Account]
     rows: dict[Key, Row] = field(default_factory=dict)
     known: Mapping[str, Known] = field(default_factory=dict)
-    originals: Mapping[str, bool] = field(default_factory=dict)
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+    used: Mapping[Window, int] = field(default_factory=dict)
     closed_until_ms: int = 0
+    summaries: frozenset[str] = frozenset()
 
 
 def blank(account: Account) -> Row:
     """The row of an account without entries."""
-    limited = account.min_available is not None or account.max_balance is not None
+    limited = account.min_available is not None or account.max_balance is not None or bool(account.velocities)
     return [0, 0, 0, 0, 0, 0, 0, account.id, int(limited)]
 
 

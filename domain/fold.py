@@ -1,21 +1,24 @@
 """The heart of the ledger: fold a batch of transactions into verdicts and balances.
 
 Transactions are judged in order, each on what the ones before it left, so a batch gives what its transactions give one
-by one. A transaction is first checked as a whole, then booked entry by entry on copies of the rows that it touches,
-then judged by the limits of its accounts, and taken back from the copies if it fails: between its own entries a limit
-may be crossed. Nothing that is handed in is changed; whoever writes the result down takes it over afterwards with
-`advance`.
+by one. A transaction is first checked as a whole and against its cause, then booked entry by entry on copies of the rows
+that it touches, then judged by the limits of its accounts, and taken back from the copies if it fails: between its own
+entries a limit may be crossed. A group is booked member by member and taken back whole if one of them fails. Nothing that
+is handed in is changed; whoever writes the result down takes it over with `advance`.
 
 The rules for repeats are those of the journal. A repeat changes nothing, so it touches no version.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 from domain.body import body_hash, meta_text
-from domain.books import VERSION, Books, Key, Known, Row, blank
-from domain.journal import Entry, Outcome, Transaction, Verdict
-from domain.refusals import TOTAL_MAX, closed_to, fits, over_limit, refusal, unsound
+from domain.books import VERSION, Books, Key, Known, Origin, Row, Window, blank
+from domain.causes import added_entries, origin_after, origin_of, refused_by
+from domain.journal import Cause, Entry, Outcome, Transaction, Verdict
+from domain.refusals import TOTAL_MAX, closed_to, fits, misshapen, not_entries, over_limit, rejected, unsound
+from domain.velocity import uses
 
 _SAFE = TOTAL_MAX // 4
 """While a total is below it, neither the amount that led there nor the balance can have too many digits."""
@@ -25,11 +28,12 @@ EntryLine = tuple[str, int, int, int, int, int, str, int, int]
 
 
 class Posted(NamedTuple):
-    """An accepted transaction with its metadata as canonical JSON."""
+    """An accepted transaction with its metadata as canonical JSON, and the entries that the ledger has added to its own."""
 
     transaction: Transaction
     body_hash: str
     meta: str
+    added: tuple[Entry, ...] = ()
 
 
 class Refused(NamedTuple):
@@ -41,8 +45,8 @@ class Refused(NamedTuple):
 
 
 class Folded(NamedTuple):
-    """What a batch comes to: `rows` are the changed rows, `answered` the ids with a new answer,
-    `seen` the keys to report."""
+    """What a batch comes to: `rows` are the changed rows, `answered` the ids with a new answer, `origins` what posted
+    transactions now are to those that name them, `used` the windows of velocity limits, `seen` the keys to report."""
 
     verdicts: list[Verdict]
     posted: list[Posted]
@@ -51,25 +55,32 @@ class Folded(NamedTuple):
     conflicts: list[Refused]
     rows: dict[Key, Row]
     answered: dict[str, Known]
-    reversed: dict[str, str]
+    origins: dict[str, Origin]
+    used: dict[Window, int]
     seen: set[Key]
+    named: frozenset[str]
 
 
 def fold(books: Books, transactions: Sequence[Transaction]) -> Folded:
     """Judge and book in order; see the module for the rules."""
-    folded = Folded([], [], [], [], [], {}, {}, {}, set())
-    known_before, answered = books.known, folded.answered
-    for transaction in transactions:
-        meta = meta_text(transaction.meta)
-        body = body_hash(transaction, meta)
-        known = answered.get(transaction.id) or known_before.get(transaction.id)
-        if known is not None:
-            verdict = _repeat(folded, known, transaction, body)
+    named = frozenset([one.cause.transaction_id for one in transactions if one.cause is not None])
+    folded = Folded([], [], [], [], [], {}, {}, {}, {}, set(), named)
+    for is_group, members in _groups(transactions):
+        if is_group:
+            folded.verdicts.extend(_judge_group(books, folded, members))
         else:
-            verdict = _first(books, folded, transaction, body, meta)
-        folded.verdicts.append(verdict)
+            folded.verdicts.extend([_judge(books, folded, one) for one in members])
     changed = {key: row for key, row in folded.rows.items() if row[VERSION] != _version(books, key)}
     return folded._replace(rows=changed, seen=folded.seen | changed.keys())
+
+
+def _groups(transactions: Sequence[Transaction]) -> Iterator[tuple[bool, Sequence[Transaction]]]:
+    """Runs of transactions of one group, and runs of transactions of none."""
+    if all(one.group is None for one in transactions):
+        yield False, transactions
+        return
+    for group, members in groupby(transactions, key=lambda one: one.group):
+        yield group is not None, list(members)
 
 
 def advance(books: Books, folded: Folded) -> None:
@@ -80,6 +91,15 @@ def advance(books: Books, folded: Folded) -> None:
 def _version(books: Books, key: Key) -> int:
     row = books.rows.get(key)
     return row[VERSION] if row else 0
+
+
+def _judge(books: Books, folded: Folded, transaction: Transaction) -> Verdict:
+    meta = meta_text(transaction.meta)
+    body = body_hash(transaction, meta)
+    known = folded.answered.get(transaction.id) or books.known.get(transaction.id)
+    if known is not None:
+        return _repeat(folded, known, transaction, body)
+    return _first(books, folded, transaction, body, meta)
 
 
 def _repeat(folded: Folded, known: Known, transaction: Transaction, body: str) -> Verdict:
@@ -96,46 +116,96 @@ def _repeat(folded: Folded, known: Known, transaction: Transaction, body: str) -
 
 
 def _first(books: Books, folded: Folded, transaction: Transaction, body: str, meta: str | None) -> Verdict:
-    refused = refusal(books, folded.answered, folded.reversed, transaction, meta)
-    if refused is None:
-        refused = _book(books, folded, transaction)
+    added: tuple[Entry, ...] = ()
+    refused, origin = None, None
+    if transaction.cause is not None:
+        refused, origin = _caused(books, folded, transaction, transaction.cause)
+        if origin is not None:
+            added = added_entries(origin, transaction.cause, transaction.entries)
+    entries = transaction.entries + added
+    refused = (
+        refused or misshapen(books, transaction, meta, len(entries)) or _book(books, folded, transaction, entries, origin)
+    )
     if refused is not None:
-        folded.rejected.append(Refused(transaction, body, refused))
-        folded.answered[transaction.id] = Known(body, refused)
-        return refused
-    folded.posted.append(Posted(transaction, body, meta or "{}"))
+        return _refuse(folded, transaction, body, refused)
+    folded.posted.append(Posted(transaction, body, meta or "{}", added))
     folded.answered[transaction.id] = Known(body)
-    if transaction.reverses is not None:
-        folded.reversed[transaction.reverses] = transaction.id
+    if transaction.id in folded.named:
+        folded.origins[transaction.id] = origin_of(transaction)
+    if origin is not None and transaction.cause is not None:
+        folded.origins[transaction.cause.transaction_id] = origin_after(origin, transaction.cause, entries)
     return Verdict(transaction.id, Outcome.POSTED)
 
 
-def _book(books: Books, folded: Folded, transaction: Transaction) -> Verdict | None:
+def _refuse(folded: Folded, transaction: Transaction, body: str, verdict: Verdict) -> Verdict:
+    folded.rejected.append(Refused(transaction, body, verdict))
+    folded.answered[transaction.id] = Known(body, verdict)
+    return verdict
+
+
+def _caused(
+    books: Books, folded: Folded, transaction: Transaction, cause: Cause
+) -> tuple[Verdict, None] | tuple[None, Origin]:
+    """The origin that the transaction may act on, or why it may not."""
+    refused = not_entries(transaction)
+    if refused is not None:
+        return refused, None
+    origin = folded.origins.get(cause.transaction_id) or books.origins.get(cause.transaction_id)
+    if origin is None:
+        return rejected(transaction, "unknown_cause"), None
+    why = refused_by(origin, cause, transaction)
+    return (None, origin) if why is None else (rejected(transaction, *why), None)
+
+
+def _book(
+    books: Books, folded: Folded, transaction: Transaction, entries: tuple[Entry, ...], origin: Origin | None
+) -> Verdict | None:
     """Book all entries on the copied rows, or none and say why."""
     start = len(folded.entries)
-    sound, judged = _apply(books, folded, transaction.id, transaction.entries)
+    sound, judged = _apply(books, folded, transaction, entries)
     refused = None
     if not sound:
-        refused = unsound(books, transaction)
+        refused = unsound(books, transaction, entries)
     elif judged:
-        refused = over_limit(books, folded.rows, transaction)
+        refused = over_limit(books, folded.rows, transaction, entries)
+        refused = refused or _use(books, folded, transaction, entries, origin)
     if refused is not None:
-        _take_back(folded, transaction, start)
+        _take_back(folded, entries, start)
     return refused
 
 
-def _apply(books: Books, folded: Folded, id_: str, entries: Sequence[Entry]) -> tuple[bool, int]:
+def _use(
+    books: Books, folded: Folded, transaction: Transaction, entries: tuple[Entry, ...], origin: Origin | None
+) -> Verdict | None:
+    """Count the transaction into the windows of velocity limits, or say which it would overfill."""
+    ends_hold = origin is not None and transaction.reverses is None
+    at_ms = origin.effective_at_ms if origin is not None and ends_hold else transaction.effective_at_ms
+    counted: dict[Window, int] = {}
+    for window, amount, amount_max in uses(books.accounts, entries, at_ms, ends_hold=ends_hold):
+        before = folded.used.get(window)
+        used = (books.used.get(window, 0) if before is None else before) + amount
+        if amount > 0 and used > amount_max:
+            return rejected(transaction, "over_velocity", window[:2], used - amount_max)
+        counted[window] = used
+    folded.used.update(counted)
+    return None
+
+
+def _apply(books: Books, folded: Folded, transaction: Transaction, entries: Sequence[Entry]) -> tuple[bool, int]:
     """Book entry by entry, up to the first that cannot be: whether all could and balance, and whether limits apply.
 
     This is the inner loop of the ledger: it asks of every entry only what can be asked in a comparison.
     """
-    rows, lines = folded.rows, folded.entries
+    rows, lines, id_ = folded.rows, folded.entries, transaction.id
+    releases = transaction.cause is not None
     net: dict[tuple[str, int], int] = {}
     judged = 0
     for leg, (account, currency, layer, side, amount) in enumerate(entries, 1):
         key = (account, currency)
         row = rows.get(key) or _copied(books, rows, key)
         if row is None or not amount or type(amount) is not int or not 0 < layer < 4 or side * side != 1:
+            return False, judged
+        if layer > 1 and amount < 0 and not releases:
             return False, judged
         debit = 2 * layer - 1
         slot = debit if side > 0 else debit + 1
@@ -145,7 +215,7 @@ def _apply(books: Books, folded: Folded, id_: str, entries: Sequence[Entry]) -> 
         lines.append((id_, version, row[7], leg, layer, side, currency, amount, after))
         if not -_SAFE < total < _SAFE and not fits(total, amount, after):
             return False, judged
-        judged |= row[8] or layer > 1
+        judged |= row[8]
         kind = (currency, layer)
         net[kind] = net.get(kind, 0) + side * amount
     return not any(net.values()), judged
@@ -159,11 +229,51 @@ def _copied(books: Books, rows: dict[Key, Row], key: Key) -> Row | None:
     return row
 
 
-def _take_back(folded: Folded, transaction: Transaction, start: int) -> None:
-    """Undo what was booked of this transaction, leaving rows and lines as if it had not come."""
+def _take_back(folded: Folded, entries: tuple[Entry, ...], start: int) -> None:
+    """Undo what was booked from line `start` on, the first of these entries, as if they had not come."""
     booked = len(folded.entries) - start
-    for account, currency, layer, side, amount in transaction.entries[:booked]:
+    for account, currency, layer, side, amount in entries[:booked]:
         row = folded.rows[(account, currency)]
         row[2 * layer - 1 if side > 0 else 2 * layer] -= amount
         row[VERSION] -= 1
     del folded.entries[start:]
+
+
+def _judge_group(books: Books, folded: Folded, members: Sequence[Transaction]) -> list[Verdict]:
+    """All of them posted, or none: the one that fails first says why, the others that they were refused with it."""
+    if any(one.group.size != len(members) for one in members if one.group is not None):
+        return [_with_group(books, folded, one, "group_incomplete") for one in members]
+    kept = len(folded.posted)
+    trial = folded._replace(origins=dict(folded.origins), used=dict(folded.used))
+    verdicts: list[Verdict] = []
+    for member in members:
+        verdicts.append(_judge(books, trial, member))
+        if verdicts[-1].outcome in (Outcome.REJECTED, Outcome.CONFLICT):
+            _take_back_group(folded, kept)
+            before, after = members[: len(verdicts) - 1], members[len(verdicts) :]
+            first = [_with_group(books, folded, one, "group_refused") for one in before]
+            return [*first, verdicts[-1], *(_with_group(books, folded, one, "group_refused") for one in after)]
+    folded.origins.update(trial.origins)
+    folded.used.update(trial.used)
+    return verdicts
+
+
+def _take_back_group(folded: Folded, kept: int) -> None:
+    for posted in reversed(folded.posted[kept:]):
+        entries = posted.transaction.entries + posted.added
+        _take_back(folded, entries, len(folded.entries) - len(entries))
+        del folded.answered[posted.transaction.id]
+    del folded.posted[kept:]
+
+
+def _with_group(books: Books, folded: Folded, member: Transaction, reason: str) -> Verdict:
+    """The verdict on a member of a group that fails: what was answered before stays answered."""
+    meta = meta_text(member.meta)
+    body = body_hash(member, meta)
+    known = folded.answered.get(member.id) or books.known.get(member.id)
+    if known is not None:
+        return _repeat(folded, known, member, body)
+    verdict = _refuse(folded, member, body, rejected(member, reason))
+    conflicts = tuple([one.body_hash for one in folded.conflicts if one.transaction.id == member.id])
+    folded.answered[member.id] = Known(body, verdict, conflicts)
+    return verdict

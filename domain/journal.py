@@ -7,6 +7,11 @@ system do. What an entry does to a balance is `side * amount`, debits positive.
 Posting is the only way in, and it answers with one verdict per transaction that is the same for ever: the id decides.
 The same id with the same body changes nothing, with another body it is a conflict, and an id that was rejected stays
 rejected (TigerBeetle's rule, `id_already_failed`).
+
+A hold is a transaction with entries in the pending or encumbered layer. What is held leaves those layers again only by a
+transaction that names the hold as its cause: a capture releases it in parts or whole, by entries of its own; a void and an
+expiry carry no entries, for the ledger itself adds those that release what is left, as it does for a final capture. So
+whoever ends a hold need not know what others have captured of it meanwhile.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,6 +30,30 @@ class Layer(IntEnum):
 DEBIT, CREDIT = 1, -1
 
 
+class Relation(StrEnum):
+    """What a transaction does to the one that it names as its cause."""
+
+    REVERSES = "reverses"
+    CAPTURES = "captures"
+    VOIDS = "voids"
+    EXPIRES = "expires"
+
+
+class Cause(NamedTuple):
+    """The transaction that another one is about. A capture that is not final leaves the rest of the hold held."""
+
+    relation: Relation
+    transaction_id: str
+    is_final: bool = True
+
+
+class Group(NamedTuple):
+    """Transactions that are accepted or refused together: `size` of them, one after the other in one batch."""
+
+    id: str
+    size: int
+
+
 class Entry(NamedTuple):
     """One leg of a transaction. `account` is its code, `side` is DEBIT or CREDIT, `amount` is in minor units."""
 
@@ -38,9 +67,9 @@ class Entry(NamedTuple):
 class Transaction(NamedTuple):
     """A posting: what is to be booked, and where it came from.
 
-    `effective_at_ms` is when it happened. `correlation_id` joins all transactions about one matter, `reverses` names the
-    transaction that this one takes back, `source` and `source_offset` are the coordinates of the message that caused it.
-    `meta` holds plain JSON values.
+    `effective_at_ms` is when it happened. `correlation_id` joins all transactions about one matter, `cause` names the one
+    that this one reverses, captures, voids or lets expire, `source` and `source_offset` are the coordinates of the message
+    behind it. `meta` holds plain JSON values. From `expires_at_ms` on, a hold can only expire.
     """
 
     id: str
@@ -51,7 +80,19 @@ class Transaction(NamedTuple):
     source: str
     source_offset: int
     meta: Mapping[str, Any]
-    reverses: str | None = None
+    cause: Cause | None = None
+    expires_at_ms: int | None = None
+    group: Group | None = None
+
+    @property
+    def reverses(self) -> str | None:
+        """The transaction that this one takes back, if it takes one back."""
+        return self.cause.transaction_id if self.cause and self.cause.relation is Relation.REVERSES else None
+
+
+def reversal_of(transaction_id: str) -> Cause:
+    """The cause of a transaction that takes another one back."""
+    return Cause(Relation.REVERSES, transaction_id)
 
 
 class Outcome(StrEnum):

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from domain.accounts import CHART, Account
-from domain.books import Books, Known, balances
+from domain.books import Books, Known, Origin, Window, balances
+from domain.causes import origin_of
 from domain.fold import EntryLine, Folded, Posted, Refused, advance, fold
 from domain.journal import Balance, Booked, Transaction
 
@@ -17,17 +18,22 @@ class MemoryLedger:
 
     def __init__(self, accounts: Iterable[Account] = CHART, closed_until_ms: int = 0) -> None:
         self._known: dict[str, Known] = {}
-        self._originals: dict[str, bool] = {}
+        self._origins: dict[str, Origin] = {}
+        self._used: dict[Window, int] = {}
         by_code = {account.code: account for account in accounts}
-        self._books = Books(by_code, {}, self._known, self._originals, closed_until_ms)
+        summaries = frozenset([account.parent for account in by_code.values() if account.parent is not None])
+        self._books = Books(by_code, {}, self._known, {}, self._used, closed_until_ms, summaries)
         self._codes = {account.id: account.code for account in by_code.values()}
         self._posted: list[Posted] = []
+        self._by_id: dict[str, Transaction] = {}
         self._entries: list[EntryLine] = []
         self.rejected: list[Refused] = []
         self.conflicts: list[Refused] = []
 
     def post(self, transactions: Sequence[Transaction]) -> Booked:
         """Post a batch; equal to posting its transactions one by one."""
+        named = {one.cause.transaction_id for one in transactions if one.cause is not None}
+        self._books.origins = {id_: self._origin(id_) for id_ in named & self._by_id.keys()}
         folded = fold(self._books, transactions)
         advance(self._books, folded)
         self._keep(folded)
@@ -35,12 +41,16 @@ class MemoryLedger:
 
     def _keep(self, folded: Folded) -> None:
         self._known.update(folded.answered)
-        self._originals.update({posted.transaction.id: False for posted in folded.posted})
-        self._originals.update(dict.fromkeys(folded.reversed, True))
+        self._origins.update(folded.origins)
+        self._used.update(folded.used)
+        self._by_id.update({posted.transaction.id: posted.transaction for posted in folded.posted})
         self._posted += folded.posted
         self._entries += folded.entries
         self.rejected += folded.rejected
         self.conflicts += folded.conflicts
+
+    def _origin(self, id_: str) -> Origin:
+        return self._origins.get(id_) or origin_of(self._by_id[id_])
 
     def balances(self) -> list[Balance]:
         """Every balance there is, in order of account and currency."""
@@ -98,4 +108,12 @@ class MemoryLedger:
 
 def _transaction_row(posted: Posted) -> dict[str, Any]:
     row = posted.transaction._asdict()
-    return row | {"entries": len(posted.transaction.entries), "meta": posted.meta, "body_hash": posted.body_hash}
+    cause, group = row.pop("cause"), row.pop("group")
+    return row | {
+        "entries": len(posted.transaction.entries) + len(posted.added),
+        "meta": posted.meta,
+        "body_hash": posted.body_hash,
+        "relation": cause and cause.relation,
+        "cause_tx_id": cause and cause.transaction_id,
+        "group_id": group and group.id,
+    }

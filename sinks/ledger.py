@@ -1,45 +1,38 @@
 """The ledger in Postgres: one fenced writer per shard, which owns the balances of its accounts in memory.
 
-A batch is folded in memory and written as one database transaction; only when that is committed does the memory go on.
-Whatever fails, nothing is left half done: the database rolls back and the memory is read anew. The lock and the fence
-live in the same database as the data, so two writers cannot both be right: the lock keeps the second one out, and
-should the first have lost its lock without noticing, its next batch is refused.
+A batch is folded in memory and written as one database transaction. While one batch is being written the next is folded,
+on books that are a batch ahead of the database; it is written only when the one before it is committed, and folded anew
+if that was refused. Whatever fails, nothing is left half done: the database rolls back and the memory is read anew. The
+lock and the fence live in the same database as the data, so two writers cannot both be right: the lock keeps the second
+one out, and should the first have lost its lock without noticing, its next batch is refused.
 
 The database judges each batch again by rules of its own. If it refuses one, what the memory knows of accounts, periods
-or ids may be old: it is read anew and the batch folded once more. A second refusal is a contradiction, and stops the
-writer.
+or ids may be old, or somebody has posted through the other entry point (`sinks.ledger_single`): it is read anew and the
+batch folded once more. A second refusal is a contradiction, and stops the writer.
 """
 
-import os
-import socket
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from itertools import chain
+from typing import NamedTuple
 
 import psycopg
 
 from domain.accounts import CHART, Account
-from domain.books import Books, Key, balances
+from domain.books import balances
 from domain.errors import FencedError, InvariantError
-from domain.fold import Folded, advance, fold
-from domain.journal import Balance, Booked, Transaction, Verdict
-from sinks.ledger_ids import LOWEST, RecentIds
-from sinks.ledger_reading import (
-    NO_HASH,
-    Connection,
-    read_books,
-    read_correlated,
-    read_greatest_id,
-    read_known,
-    read_last_hash,
-    read_originals,
-)
-from sinks.ledger_rows import render
+from domain.fold import Folded
+from domain.journal import Balance, Booked, Transaction
+from sinks.ledger_batches import BatchSize, cut
+from sinks.ledger_memory import LedgerMemory, Prepared, is_refusal
+from sinks.ledger_reading import read_correlated
+from sinks.ledger_taking import lock_shard, open_missing, take
 from sinks.ledger_writing import Batch, write_batch
 
-BATCH_MAX = 2_000
-"""Transactions per batch: above it the time of a batch grows and the throughput does not."""
-
-LOCK_CLASS = 0x42414C4C
-"""The class of our advisory locks; the shard is the lock's number."""
+Submit = Callable[[Callable[[Prepared], float], Prepared], "Future[float]"]
+"""Runs a write now, or in the background."""
 
 _FENCED = "LG007"
 _CHANGEABLE = {
@@ -47,158 +40,170 @@ _CHANGEABLE = {
     "account_frozen",
     "account_closed",
     "wrong_currency",
+    "not_a_leaf",
     "over_limit",
+    "over_velocity",
     "closed_period",
 }
-_TAKE = """
-    INSERT INTO ledger.writer (shard, fence, host, pid) VALUES (%s, 1, %s, %s)
-    ON CONFLICT (shard) DO UPDATE SET fence = writer.fence + 1, host = excluded.host, pid = excluded.pid, since = now()
-    RETURNING fence
-"""
-_HOLDER = "SELECT host, pid, since FROM ledger.writer WHERE shard = %s"
-_REVISION = "SELECT reference_revision FROM ledger.writer WHERE shard = %s"
-_OPEN_ACCOUNT = """
-    INSERT INTO ledger.account (account_id, code, normal_side, journal, currency, meaning, min_available, max_balance)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
-"""
+"""What is refused for these reasons may be allowed by now: accounts, limits and periods change between batches."""
+
+
+class Writing(NamedTuple):
+    """A batch on its way to the database, since when it has been worked on, and the seconds of its write to wait for."""
+
+    prepared: Prepared
+    began_seconds: float
+    written: "Future[float]"
 
 
 class PostgresLedger:
     """A `Ledger` that keeps what it books; the only writer of its shard while it is open.
 
-    Raises `FencedError` if another writer has the shard.
+    `batch_max` fixes how many transactions a batch has; left out, it follows the time that batches take. `on_batch` hears
+    of each committed batch: the seconds from the begin of its fold to its commit, and its size. Raises `FencedError` if
+    another writer has the shard.
     """
 
-    def __init__(self, dsn: str, shard: int = 0, *, batch_max: int = BATCH_MAX, accounts: Sequence[Account] = CHART) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        shard: int = 0,
+        *,
+        batch_max: int | None = None,
+        accounts: Sequence[Account] = CHART,
+        on_batch: Callable[[float, int], None] | None = None,
+    ) -> None:
         self._shard = shard
-        self._batch_max = batch_max
-        self._last_hash = NO_HASH
+        self._size = BatchSize(batch_max)
+        self._on_batch = on_batch
         self._connection = psycopg.connect(dsn, autocommit=True, application_name=f"ballast ledger {shard}")
+        self._reading = psycopg.connect(dsn, autocommit=True, application_name=f"ballast ledger {shard} reading")
+        self._thread = ThreadPoolExecutor(1, f"ledger-{shard}")
         try:
-            self._fence = _take(self._connection, shard)
-            _open_missing(self._connection, accounts)
-            self._load()
+            self._fence = take(self._connection, shard)
+            open_missing(self._connection, accounts)
+            self._memory = LedgerMemory(self._reading, shard)
         except BaseException:
-            self._connection.close()
+            self.close()
             raise
 
     def post(self, transactions: Sequence[Transaction]) -> Booked:
-        """Post a batch; equal to posting its transactions one by one. Durable when it returns.
+        """Post a run of transactions, cut into batches; equal to posting them one by one. Durable when it returns.
 
         Raises `FencedError` if the shard was taken, `InvariantError` if the database refuses what the fold accepts, and
         what psycopg raises if the database is out of reach. What was committed before an error stays; post it all
         again.
         """
-        verdicts: list[Verdict] = []
-        seen: set[Key] = set()
-        for start in range(0, len(transactions), self._batch_max):
-            folded = self._post_batch(transactions[start : start + self._batch_max])
-            verdicts += folded.verdicts
-            seen |= folded.seen
-        return Booked(verdicts, balances(self._books.rows, seen))
+        if self._memory.is_stale:
+            self._memory.load()
+        folded = list(self._posted(transactions))
+        seen = set(chain.from_iterable(one.seen for one in folded))
+        verdicts = list(chain.from_iterable(one.verdicts for one in folded))
+        return Booked(verdicts, balances(self._memory.books.rows, seen))
 
     def balances(self) -> list[Balance]:
         """Every balance of the shard, in order of account and currency."""
-        self._load_if_stale()
-        return balances(self._books.rows, self._books.rows)
+        if self._memory.is_stale:
+            self._memory.load()
+        rows = self._memory.books.rows
+        return balances(rows, rows)
 
     def correlated(self, correlation_ids: Sequence[str]) -> list[Transaction]:
         """The posted transactions of these matters, without their entries, oldest first."""
-        return read_correlated(self._connection, correlation_ids)
+        return read_correlated(self._reading, correlation_ids)
 
     def close(self) -> None:
         """Give the shard back; the next writer may take it."""
+        self._thread.shutdown()
         self._connection.close()
+        self._reading.close()
 
-    def _post_batch(self, batch: Sequence[Transaction]) -> Folded:
+    def _posted(self, transactions: Sequence[Transaction]) -> Iterator[Folded]:
+        """Fold each batch while the one before it is written, and give it when it is committed."""
+        left = len(transactions)
+        before: Writing | None = None
         try:
-            return self._fold_and_write(batch)
-        except psycopg.Error as error:
-            self._stale = True
-            if not _refused(error):
-                raise
-        try:
-            return self._fold_and_write(batch)
-        except psycopg.Error as error:
-            self._stale = True
-            if not _refused(error):
-                raise
-            msg = f"the database refuses what the ledger has accepted: {error.diag.message_primary}"
-            raise InvariantError(msg) from error
+            for batch in cut(transactions, self._size):
+                left -= len(batch)
+                began = time.perf_counter()
+                prepared, generation = self._memory.prepare(batch), self._memory.generation
+                if before is not None:
+                    writing, before = before, None
+                    yield self._settled(writing)
+                before = self._begin(self._newest(prepared, generation), began, self._thread.submit if left else _at_once)
+            if before is not None:
+                writing, before = before, None
+                yield self._settled(writing)
+        except BaseException:
+            # The memory is ahead of the database by what was not written.
+            self._memory.is_stale = True
+            if before is not None:
+                with suppress(Exception):
+                    before.written.result()
+            raise
 
-    def _fold_and_write(self, batch: Sequence[Transaction]) -> Folded:
-        self._load_if_stale()
-        folded = self._fold(batch)
-        if any(refused.verdict.reason in _CHANGEABLE for refused in folded.rejected) and self._has_changed():
-            self._load()
-            folded = self._fold(batch)
-        if folded.answered:
-            self._write(batch, folded)
-        return folded
+    def _newest(self, prepared: Prepared, generation: int) -> Prepared:
+        """The batch, prepared again if what it was judged by is no longer so."""
+        if any(one.verdict.reason in _CHANGEABLE for one in prepared.folded.rejected) and self._memory.has_changed():
+            self._memory.load()
+        return prepared if self._memory.generation == generation else self._memory.prepare(prepared.transactions)
 
-    def _fold(self, batch: Sequence[Transaction]) -> Folded:
-        ids = [transaction.id for transaction in batch]
-        originals = [transaction.reverses for transaction in batch if transaction.reverses is not None]
-        self._books.known = read_known(self._connection, self._ids.doubtful(ids)) | self._ids.known_of(ids)
-        self._books.originals = read_originals(self._connection, originals)
-        return fold(self._books, batch)
+    def _begin(self, prepared: Prepared, began_seconds: float, submit: Submit) -> Writing:
+        return Writing(prepared, began_seconds, submit(self._write, prepared))
 
-    def _write(self, batch: Sequence[Transaction], folded: Folded) -> None:
-        rendered = render(folded, self._last_hash)
-        self._stale = True
-        try:
+    def _write(self, prepared: Prepared) -> float:
+        began = time.perf_counter()
+        if prepared.folded.answered:
             with self._connection.transaction():
-                write_batch(self._connection, Batch(self._shard, self._fence, batch, folded, rendered), self._books)
+                self._write_batch(prepared)
+        return time.perf_counter() - began
+
+    def _write_batch(self, prepared: Prepared) -> None:
+        try:
+            write_batch(self._connection, Batch(self._shard, self._fence, *prepared))
         except psycopg.Error as error:
             if error.sqlstate == _FENCED:
                 msg = f"another writer has taken shard {self._shard} of the ledger; this one has to stop"
                 raise FencedError(msg) from error
             raise
-        self._stale = False
-        self._last_hash = rendered.hash
-        advance(self._books, folded)
-        self._ids.remember(folded.answered)
 
-    def _load_if_stale(self) -> None:
-        if self._stale:
-            self._load()
+    def _settled(self, writing: Writing) -> Folded:
+        """Wait for the commit; if the database refused the batch, fold and write it once more."""
+        prepared, began, written = writing
+        try:
+            seconds = written.result()
+        except psycopg.Error as error:
+            if not is_refusal(error):
+                raise
+            prepared, seconds = self._write_again(prepared.transactions)
+        self._size.took(len(prepared.transactions), seconds)
+        if self._on_batch is not None:
+            self._on_batch(time.perf_counter() - began, len(prepared.transactions))
+        return prepared.folded
 
-    def _load(self) -> None:
-        self._revision = self._read_revision()
-        self._books: Books = read_books(self._connection, self._shard)
-        self._ids = RecentIds(read_greatest_id(self._connection) or LOWEST)
-        self._last_hash = read_last_hash(self._connection, self._shard)
-        self._stale = False
-
-    def _has_changed(self) -> bool:
-        return self._read_revision() != self._revision
-
-    def _read_revision(self) -> int:
-        row = self._connection.execute(_REVISION, (self._shard,)).fetchone()
-        return int(row[0]) if row else 0
-
-
-def _take(connection: Connection, shard: int) -> int:
-    """Lock the shard and raise its fence."""
-    row = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", (LOCK_CLASS, shard)).fetchone()
-    if not row or not row[0]:
-        holder = connection.execute(_HOLDER, (shard,)).fetchone()
-        who = f"pid {holder[1]} on {holder[0]}, since {holder[2]:%Y-%m-%d %H:%M:%S}" if holder else "just starting"
-        msg = f"another writer holds the ledger ({who}); stop it first"
-        raise FencedError(msg)
-    taken = connection.execute(_TAKE, (shard, socket.gethostname(), os.getpid())).fetchone()
-    return int(taken[0]) if taken else 0
+    def _write_again(self, batch: Sequence[Transaction]) -> tuple[Prepared, float]:
+        """Read everything anew and post the batch, while nobody else may post to the shard."""
+        began = time.perf_counter()
+        try:
+            with self._connection.transaction():
+                lock_shard(self._connection, self._shard)
+                self._memory.load()
+                prepared = self._memory.prepare(batch)
+                if prepared.folded.answered:
+                    self._write_batch(prepared)
+        except psycopg.Error as error:
+            if not is_refusal(error):
+                raise
+            msg = f"the database refuses what the ledger has accepted: {error.diag.message_primary}"
+            raise InvariantError(msg) from error
+        return prepared, time.perf_counter() - began
 
 
-def _open_missing(connection: Connection, accounts: Sequence[Account]) -> None:
-    """Open the accounts of the chart that are not there; those that are stay as they are."""
-    known = {row[0] for row in connection.execute("SELECT code FROM ledger.account")}
-    missing = [account for account in accounts if account.code not in known]
-    if missing:
-        with connection.cursor() as cursor:
-            cursor.executemany(_OPEN_ACCOUNT, [account[:8] for account in missing])
-
-
-def _refused(error: psycopg.Error) -> bool:
-    """Whether the database judged against the batch, rather than being out of reach."""
-    return (error.sqlstate or "")[:2] in ("22", "23", "LG")
+def _at_once(write: Callable[[Prepared], float], prepared: Prepared) -> "Future[float]":
+    """Submit by doing it here: there is nothing to do meanwhile."""
+    done: Future[float] = Future()
+    try:
+        done.set_result(write(prepared))
+    except Exception as error:
+        done.set_exception(error)
+    return done

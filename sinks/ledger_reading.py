@@ -1,29 +1,42 @@
 """What is read from the ledger's tables: reference data, balances, known ids, and the transactions of one matter."""
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+import re
+from collections.abc import Collection, Sequence
+from typing import Any
 
 import psycopg
 
-from domain.accounts import Account
-from domain.books import Books, Key, Known, Row, blank
-from domain.journal import Outcome, Transaction, Verdict
+from domain.accounts import Account, Velocity
+from domain.books import Books, Held, Key, Known, Origin, Row, Window, blank
+from domain.journal import Cause, Group, Outcome, Relation, Transaction, Verdict
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 NO_HASH = bytes(32)
 """What the first batch of a shard follows."""
 
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
 _ACCOUNTS = """
-    SELECT account_id, code, normal_side, journal, currency, meaning, min_available, max_balance, status
-    FROM ledger.account WHERE shard = %s ORDER BY account_id
+    SELECT a.account_id, a.code, a.normal_side, a.journal, a.currency, a.meaning, a.min_available, a.max_balance, a.status,
+        p.code, a.shard, a.is_summary
+    FROM ledger.account a LEFT JOIN ledger.account p ON p.account_id = a.parent_id
+    WHERE a.shard = %(shard)s AND (%(codes)s::TEXT[] IS NULL OR a.code = ANY(%(codes)s)) ORDER BY a.account_id
+"""
+_VELOCITIES = """
+    SELECT a.code, v.currency, v.window_seconds, v.amount_max
+    FROM ledger.velocity_limit v JOIN ledger.account a USING (account_id)
+    WHERE a.shard = %(shard)s AND (%(codes)s::TEXT[] IS NULL OR a.code = ANY(%(codes)s))
+    ORDER BY a.code, v.currency, v.window_seconds
 """
 _CLOSED_UNTIL_MS = "SELECT (extract(EPOCH FROM max(closed_until)) * 1000)::BIGINT FROM ledger.closed_period"
 _BALANCES = """
     SELECT a.code, b.currency, b.version, b.settled_debit, b.settled_credit, b.pending_debit, b.pending_credit,
         b.encumbered_debit, b.encumbered_credit
-    FROM ledger.balance b JOIN ledger.account a USING (account_id) WHERE a.shard = %s
+    FROM ledger.balance b JOIN ledger.account a USING (account_id)
+    WHERE a.shard = %(shard)s AND (%(codes)s::TEXT[] IS NULL OR a.code = ANY(%(codes)s))
 """
+_REVISION = "SELECT reference_revision FROM ledger.writer WHERE shard = %s"
 _LAST_HASH = "SELECT hash FROM ledger.batch WHERE shard = %s ORDER BY batch_id DESC LIMIT 1"
 _GREATEST_ID = """
     SELECT greatest(
@@ -42,56 +55,89 @@ _CONFLICTS = """
     SELECT tx_id::TEXT, encode(body_hash, 'hex') FROM ledger.conflict WHERE tx_id = ANY(%s::UUID[])
     ORDER BY tx_id, body_hash
 """
-_ORIGINALS = """
-    SELECT t.tx_id::TEXT, r.tx_id IS NOT NULL
-    FROM ledger.tx t
-    LEFT JOIN ledger.resolution r ON r.cause_tx_id = t.tx_id AND r.relation = 'reversed'
-    WHERE t.tx_id = ANY(%s::UUID[])
+_ORIGINS = """
+    SELECT t.tx_id::TEXT, (extract(EPOCH FROM t.effective_at) * 1000)::BIGINT,
+        (extract(EPOCH FROM t.expires_at) * 1000)::BIGINT,
+        (SELECT r.relation FROM ledger.resolution r WHERE r.cause_tx_id = t.tx_id AND r.relation <> 'reversed'
+            ORDER BY r.is_final DESC LIMIT 1),
+        EXISTS (SELECT FROM ledger.resolution r WHERE r.cause_tx_id = t.tx_id AND r.relation = 'reversed')
+    FROM ledger.tx t WHERE t.tx_id = ANY(%s::UUID[])
+"""
+_MOVED = """
+    SELECT e.tx_id::TEXT, a.code, e.currency, sum(e.side * e.amount)
+    FROM ledger.entry e JOIN ledger.account a USING (account_id)
+    WHERE e.tx_id = ANY(%s::UUID[]) AND e.layer = 1 GROUP BY 1, 2, 3 HAVING sum(e.side * e.amount) <> 0
+"""
+_HELD = """
+    SELECT s.hold_id::TEXT, a.code, e.currency, e.layer, e.side, sum(e.amount)
+    FROM (
+        SELECT t.tx_id AS hold_id, t.tx_id, TRUE AS is_hold
+        FROM ledger.tx t WHERE t.tx_id = ANY(%(ids)s::UUID[]) AND t.relation IS NULL
+        UNION ALL
+        SELECT r.cause_tx_id, r.tx_id, FALSE
+        FROM ledger.resolution r WHERE r.cause_tx_id = ANY(%(ids)s::UUID[]) AND r.relation <> 'reversed'
+    ) s
+    JOIN ledger.entry e ON e.tx_id = s.tx_id AND e.layer > 1
+    JOIN ledger.account a USING (account_id)
+    GROUP BY s.hold_id, a.code, e.currency, e.layer, e.side HAVING sum(e.amount) <> 0
+    ORDER BY s.hold_id, min(e.leg) FILTER (WHERE s.is_hold)
+"""
+_USED = """
+    SELECT a.code, u.currency, u.window_seconds, u.window_start, u.used
+    FROM unnest(%s::TEXT[], %s::TEXT[], %s::INT[], %s::BIGINT[]) AS w (code, currency, window_seconds, window_start)
+    JOIN ledger.account a ON a.code = w.code
+    JOIN ledger.velocity_use u ON (u.account_id, u.currency, u.window_seconds, u.window_start)
+        = (a.account_id, w.currency, w.window_seconds, w.window_start)
 """
 _CORRELATED = """
     SELECT tx_id::TEXT, template, (extract(EPOCH FROM effective_at) * 1000)::BIGINT, correlation_id::TEXT, source,
-        source_offset, meta, reverses::TEXT
+        source_offset, meta, relation, cause_tx_id::TEXT, is_final,
+        (extract(EPOCH FROM expires_at) * 1000)::BIGINT, group_id, group_size
     FROM ledger.tx WHERE correlation_id = ANY(%s::UUID[]) ORDER BY batch_id, position
 """
-
-
-class Reference(NamedTuple):
-    """What transactions are judged by besides balances."""
-
-    accounts: dict[str, Account]
-    closed_until_ms: int
 
 
 def _int(value: Any) -> int | None:
     return None if value is None else int(value)
 
 
-def read_reference(connection: Connection, shard: int) -> Reference:
-    """Accounts of the shard with their limits and status, and until when periods are closed."""
-    rows = connection.execute(_ACCOUNTS, (shard,)).fetchall()
-    accounts = [Account._make((*row[:6], _int(row[6]), _int(row[7]), row[8])) for row in rows]
+def read_books(connection: Connection, shard: int, codes: Sequence[str] | None = None) -> Books:
+    """The accounts of the shard with their limits and balances, all or those named, and until when periods are closed."""
+    asked = {"shard": shard, "codes": codes}
+    velocities: dict[str, list[Velocity]] = {}
+    for code, currency, window_seconds, amount_max in connection.execute(_VELOCITIES, asked):
+        velocities.setdefault(code, []).append(Velocity(currency, window_seconds, int(amount_max)))
+    accounts: dict[str, Account] = {}
+    summaries: set[str] = set()
+    for *row, is_summary in connection.execute(_ACCOUNTS, asked):
+        code = row[1]
+        row[6:8] = map(_int, row[6:8])
+        accounts[code] = Account._make((*row, tuple(velocities.get(code, ()))))
+        if is_summary:
+            summaries.add(code)
     closed = connection.execute(_CLOSED_UNTIL_MS).fetchone()
-    return Reference({account.code: account for account in accounts}, (closed and closed[0]) or 0)
+    closed_until_ms = (closed and closed[0]) or 0
+    rows = _read_rows(connection, asked, accounts)
+    return Books(accounts, rows, closed_until_ms=closed_until_ms, summaries=frozenset(summaries))
 
 
-def read_rows(connection: Connection, shard: int, accounts: dict[str, Account]) -> dict[Key, Row]:
-    """All balances of the shard as the rows of the books."""
+def _read_rows(connection: Connection, asked: dict[str, Any], accounts: dict[str, Account]) -> dict[Key, Row]:
     rows: dict[Key, Row] = {}
-    for code, currency, *totals in connection.execute(_BALANCES, (shard,)):
+    for code, currency, *totals in connection.execute(_BALANCES, asked):
         row = rows[code, currency] = blank(accounts[code])
         row[: len(totals)] = map(int, totals)
     return rows
 
 
-def read_books(connection: Connection, shard: int) -> Books:
-    reference = read_reference(connection, shard)
-    rows = read_rows(connection, shard, reference.accounts)
-    return Books(reference.accounts, rows, closed_until_ms=reference.closed_until_ms)
-
-
 def read_last_hash(connection: Connection, shard: int) -> bytes:
     row = connection.execute(_LAST_HASH, (shard,)).fetchone()
     return bytes(row[0]) if row else NO_HASH
+
+
+def read_revision(connection: Connection, shard: int) -> int:
+    """How often accounts, limits and periods have changed."""
+    row = connection.execute(_REVISION, (shard,)).fetchone()
+    return int(row[0]) if row else 0
 
 
 def read_greatest_id(connection: Connection) -> str | None:
@@ -115,12 +161,41 @@ def _rejection(row: tuple[Any, ...]) -> Verdict | None:
     return reason and Verdict(id_, Outcome.REJECTED, reason, account, currency, _int(shortfall))
 
 
-def read_originals(connection: Connection, ids: Sequence[str]) -> dict[str, bool]:
-    """Those of the ids that were posted, and whether they already are reversed."""
-    return dict(connection.execute(_ORIGINALS, (list(ids),)).fetchall()) if ids else {}
+def read_origins(connection: Connection, ids: Collection[str]) -> dict[str, Origin]:
+    """Those of the ids that were posted, as what they are to transactions that name them."""
+    wanted = [id_ for id_ in ids if _UUID.fullmatch(id_)]
+    if not wanted:
+        return {}
+    moved: dict[str, dict[Key, int]] = {}
+    for id_, account, currency, net in connection.execute(_MOVED, (wanted,)):
+        moved.setdefault(id_, {})[account, currency] = int(net)
+    held: dict[str, dict[Held, int]] = {}
+    for id_, *key, amount in connection.execute(_HELD, {"ids": wanted}):
+        held.setdefault(id_, {})[key[0], key[1], key[2], key[3]] = int(amount)
+    return {
+        id_: Origin(
+            at_ms, expires_at_ms, moved.get(id_, {}), left := held.get(id_, {}), None if left else ended, is_reversed
+        )
+        for id_, at_ms, expires_at_ms, ended, is_reversed in connection.execute(_ORIGINS, (wanted,))
+    }
+
+
+def read_used(connection: Connection, windows: Collection[Window]) -> dict[Window, int]:
+    """What was used of these windows of velocity limits."""
+    if not windows:
+        return {}
+    columns = [list(column) for column in zip(*sorted(windows), strict=True)]
+    return {(row[0], row[1], row[2], row[3]): int(row[4]) for row in connection.execute(_USED, columns)}
 
 
 def read_correlated(connection: Connection, correlation_ids: Sequence[str]) -> list[Transaction]:
     """The posted transactions of these matters, without their entries, oldest first."""
     rows = connection.execute(_CORRELATED, (list(correlation_ids),)).fetchall()
-    return [Transaction._make((*row[:3], (), *row[3:])) for row in rows]
+    return [_header(*row) for row in rows]
+
+
+def _header(*row: Any) -> Transaction:
+    relation, cause_tx_id, is_final, expires_at_ms, group_id, group_size = row[7:]
+    cause = Cause(Relation(relation), cause_tx_id, is_final) if relation else None
+    group = Group(group_id, group_size) if group_id is not None else None
+    return Transaction._make((*row[:3], (), *row[3:7], cause, expires_at_ms, group))

@@ -4,19 +4,20 @@ What is hashed is rendered from the same values, in a form that the view `ledger
 Of the metadata only the body hash is in it: the database keeps JSON, not its text.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
 
 from domain.body import payload
+from domain.books import ACCOUNT_ID, VERSION, Books, Key, Row
 from domain.fold import Folded, Posted, Refused
-from domain.journal import Transaction
+from domain.journal import Cause, Relation, Transaction
 
 TX_COLUMNS = (
-    "tx_id, effective_at, position, n_entries, correlation_id, reverses, template, source, source_offset, body_hash, "
-    "meta, batch_id"
+    "tx_id, effective_at, position, n_entries, correlation_id, cause_tx_id, relation, is_final, expires_at, group_id, "
+    "group_size, n_added, template, source, source_offset, body_hash, meta, batch_id"
 )
 ENTRY_COLUMNS = "tx_id, version, account_id, leg, layer, side, currency, amount, balance_after"
 REJECT_COLUMNS = (
@@ -24,9 +25,24 @@ REJECT_COLUMNS = (
 )
 CONFLICT_COLUMNS = "tx_id, template, source, source_offset, body_hash, payload, batch_id"
 
+BALANCE_COLUMNS = (
+    "version",
+    "settled_debit",
+    "settled_credit",
+    "pending_debit",
+    "pending_credit",
+    "encumbered_debit",
+    "encumbered_credit",
+)
+
 _NULL = r"\N"
+_NO_TIES = "\t".join([_NULL] * 6) + "\t0"
 _ENTRY = "%s\t%d\t%d\t%d\t%d\t%d\t%s\t%d\t%d\n"
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+
+
+Columns = list[str]
+"""Balances as one array per column, as the database reads them: account id, currency, version before, totals after."""
 
 
 class Rendered(NamedTuple):
@@ -36,22 +52,27 @@ class Rendered(NamedTuple):
     entries: bytes
     rejects: list[str]
     conflicts: list[str]
+    updated: Columns
+    opened: Columns
     previous_hash: bytes
     hash: bytes
 
 
-def render(folded: Folded, previous_hash: bytes) -> Rendered:
-    """The rows of a folded batch, and the hash of it and all before it."""
+def render(books: Books, folded: Folded, previous_hash: bytes) -> Rendered:
+    """The rows of a batch that was folded on these books, and the hash of it and all before it."""
     entries = "".join([_ENTRY % line for line in folded.entries]).encode()
     digest = sha256(previous_hash)
     digest.update("".join([_chained(posted) for posted in folded.posted]).encode())
     digest.update(entries)
     digest.update("".join([_chained_reject(refused) for refused in folded.rejected]).encode())
+    changed = sorted(folded.rows)
     return Rendered(
         [_header(position, posted) for position, posted in enumerate(folded.posted, 1)],
         entries,
         [_reject(position, refused) for position, refused in enumerate(folded.rejected, 1)],
         [_conflict(refused) for refused in folded.conflicts],
+        _balances(books, folded.rows, [key for key in changed if key in books.rows]),
+        _balances(books, folded.rows, [key for key in changed if key not in books.rows]),
         previous_hash,
         digest.digest(),
     )
@@ -63,19 +84,56 @@ def with_batch(lines: Sequence[str], batch_id: int) -> bytes:
     return (end.join(lines) + end).encode()
 
 
+def _balances(books: Books, rows: Mapping[Key, Row], keys: Sequence[Key]) -> Columns:
+    if not keys:
+        return []
+    written = [rows[key] for key in keys]
+    before = [books.rows[key][VERSION] if key in books.rows else 0 for key in keys]
+    columns: list[Sequence[object]] = [[row[ACCOUNT_ID] for row in written], [currency for _, currency in keys], before]
+    columns += [[row[index] for row in written] for index in range(len(BALANCE_COLUMNS))]
+    return ["{" + ",".join(map(str, column)) + "}" for column in columns]
+
+
 def _header(position: int, posted: Posted) -> str:
-    (id_, template, at_ms, entries, correlation_id, source, offset, _, reverses), body, meta = posted
+    (id_, template, at_ms, entries, correlation_id, source, offset, _, cause, expires_at_ms, group), body, meta, added = (
+        posted
+    )
     if "\\" in meta:
         meta = meta.replace("\\", r"\\")
+    ties = _NO_TIES if cause is None and expires_at_ms is None and group is None else _ties(posted)
     return (
-        f"{id_}\t{_second(at_ms // 1000)}.{at_ms % 1000:03d}+00\t{position}\t{len(entries)}\t{correlation_id}\t"
-        f"{reverses or _NULL}\t{_escaped(template)}\t{_escaped(source)}\t{offset}\t\\\\x{body}\t{meta}"
+        f"{id_}\t{_at(at_ms)}\t{position}\t{len(entries) + len(added)}\t{correlation_id}\t"
+        f"{ties}\t{_escaped(template)}\t{_escaped(source)}\t{offset}\t\\\\x{body}\t{meta}"
     )
 
 
+def _at(at_ms: int) -> str:
+    return f"{_second(at_ms // 1000)}.{at_ms % 1000:03d}+00"
+
+
+def _ties(posted: Posted) -> str:
+    """Cause, expiry and group, and how many entries are the ledger's own."""
+    cause, expires_at_ms, group = posted.transaction[8:11]
+    told = (
+        cause and cause.transaction_id,
+        cause and cause.relation.value,
+        cause and ("t" if cause.is_final else "f"),
+        None if expires_at_ms is None else _at(expires_at_ms),
+        group and group.id.translate(_ESCAPES),
+        group and group.size,
+    )
+    return "\t".join([*(_NULL if fact is None else str(fact) for fact in told), str(len(posted.added))])
+
+
 def _chained(posted: Posted) -> str:
-    (id_, template, at_ms, _, correlation_id, source, offset, _, reverses), body, _ = posted
-    return f"{id_}\t{template}\t{at_ms}\t{correlation_id}\t{reverses or '-'}\t{source}\t{offset}\t{body}\n"
+    (id_, template, at_ms, _, correlation_id, source, offset, _, cause, *_), body, *_ = posted
+    named = "-" if cause is None else _named(cause)
+    return f"{id_}\t{template}\t{at_ms}\t{correlation_id}\t{named}\t{source}\t{offset}\t{body}\n"
+
+
+def _named(cause: Cause) -> str:
+    # A reversal is told by its original alone, as it was before there were other relations.
+    return cause.transaction_id if cause.relation is Relation.REVERSES else f"{cause.relation} {cause.transaction_id}"
 
 
 def _reject(position: int, refused: Refused) -> str:

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from domain.ids import content_id, timed_id
-from domain.journal import CREDIT, DEBIT, Entry, Layer, Transaction
+from domain.journal import CREDIT, DEBIT, Entry, Layer, Transaction, reversal_of
 from domain.templates.entries import nonzero
 
 USER_BUYS_USD = "USER_BUYS_USD"
@@ -77,7 +77,7 @@ def _trade(
         source,
         source_offset,
         {"btc_leg": btc_leg, "generation": generation, "usd_leg": usd_leg},
-        reverses,
+        reversal_of(reverses) if reverses else None,
     )
 
 

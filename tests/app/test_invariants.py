@@ -22,8 +22,8 @@ from tests.app.trading import open_trading, settle
 pytestmark = [pytest.mark.broker, pytest.mark.postgres]
 
 TRADE = "(SELECT tx_id FROM ledger.tx WHERE template LIKE 'USER\\_%' ORDER BY tx_id DESC LIMIT 1)"
-FILL = "(SELECT tx_id FROM ledger.tx WHERE meta ? 'sequence' ORDER BY tx_id DESC LIMIT 1)"
-CASH_FLOW = "(SELECT tx_id FROM ledger.tx WHERE meta ? 'flow_id' ORDER BY tx_id DESC LIMIT 1)"
+FILL = "(SELECT tx_id FROM ledger.tx WHERE meta -> 'sequence' IS NOT NULL ORDER BY tx_id DESC LIMIT 1)"
+CASH_FLOW = "(SELECT tx_id FROM ledger.tx WHERE meta -> 'flow_id' IS NOT NULL ORDER BY tx_id DESC LIMIT 1)"
 NEWEST_ORDER = "(SELECT client_order_id FROM treasury.venue_order ORDER BY reserved_at DESC LIMIT 1)"
 NEWEST_TRANSFER = "(SELECT client_transfer_id FROM treasury.venue_transfer ORDER BY reserved_at DESC LIMIT 1)"
 

@@ -1,28 +1,35 @@
 """The fold: verdicts and balances of a batch against a sequential oracle, and each refusal by its name."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.books import Books, Key, Known, Row
+from domain.books import Books, Known, Origin, Window
+from domain.causes import origin_of
 from domain.fold import Folded, advance, fold
-from domain.journal import Entry, Layer, Outcome, Transaction, Verdict
+from domain.journal import Entry, Group, Layer, Outcome, Relation, Transaction, Verdict, reversal_of
+from tests.domain.ledger_oracle import Oracle, totals
 from tests.domain.ledger_workloads import (
     ACCOUNTS,
+    ASSETS,
     BITCOIN,
     CAPPED,
     CASH,
+    FAST,
     FROZEN,
     LIMITED,
+    START_MS,
     USER,
     WORKLOADS,
+    captured,
     credit,
     debit,
+    ended,
     moved,
     posting,
+    reversal,
 )
 
 BY_CODE = {account.code: account for account in ACCOUNTS}
@@ -30,80 +37,27 @@ BY_CODE = {account.code: account for account in ACCOUNTS}
 
 def books() -> Books:
     """Empty books over the test's chart."""
-    return Books(BY_CODE)
+    return Books(BY_CODE, summaries=frozenset([ASSETS]))
 
 
-class Oracle:
-    """The rules again, one transaction at a time, with no regard for speed: no rows, no copies, sums from the start."""
-
-    def __init__(self) -> None:
-        self.seen: dict[str, tuple[object, Outcome]] = {}
-        self.reversed: set[str] = set()
-        self.totals: dict[tuple[str, str, int, int], int] = defaultdict(int)
-
-    def post(self, t: Transaction) -> Outcome:
-        body = (t.template, t.effective_at_ms, t.entries, t.correlation_id, t.meta, t.reverses)
-        if t.id in self.seen:
-            before, outcome = self.seen[t.id]
-            repeated = Outcome.DUPLICATE if outcome is Outcome.POSTED else outcome
-            return repeated if before == body else Outcome.CONFLICT
-        outcome = Outcome.POSTED if self.allows(t) else Outcome.REJECTED
-        self.seen[t.id] = (body, outcome)
-        return outcome
-
-    def allows(self, t: Transaction) -> bool:
-        net: dict[tuple[str, int], int] = defaultdict(int)
-        after = self.totals.copy()
-        for e in t.entries:
-            net[e.currency, e.layer] += e.side * e.amount
-            after[e.account, e.currency, e.layer, e.side] += e.amount
-        well_formed = len(t.entries) > 1 and "\x00" not in str(t.meta.get("memo", "")) and not any(net.values())
-        if not well_formed or not all(self.takes(e.account, e.currency, e.amount) for e in t.entries):
-            return False
-        if t.reverses and (self.seen.get(t.reverses, (0, 0))[1] != Outcome.POSTED or t.reverses in self.reversed):
-            return False
-        if not all(within_limits(after, e.account, e.currency) for e in t.entries):
-            return False
-        self.totals = after
-        self.reversed |= {t.reverses} if t.reverses else set()
-        return True
-
-    def takes(self, account: str, currency: str, amount: int) -> bool:
-        known = BY_CODE.get(account)
-        right = known is not None and known.status == "open" and known.currency in (None, currency)
-        return right and 0 != abs(amount) < 10**38
-
-
-def within_limits(totals: dict[tuple[str, str, int, int], int], account: str, currency: str) -> bool:
-    """Whether holds are not negative, and what is available and reachable is within the account's limits."""
-    known = BY_CODE[account]
-    normal = known.normal_side
-    held = {(layer, side): totals[account, currency, layer, side] for layer in (2, 3) for side in (1, -1)}
-    settled = totals[account, currency, 1, normal] - totals[account, currency, 1, -normal]
-    available = settled - held[2, -normal] - held[3, -normal]
-    reachable = settled + held[2, normal] + held[3, normal]
-    return (
-        min(held.values()) >= 0
-        and (known.min_available is None or available >= known.min_available)
-        and (known.max_balance is None or reachable <= known.max_balance)
-    )
-
-
-def post_in_batches(transactions: Sequence[Transaction], sizes: Sequence[int]) -> tuple[list[Folded], dict[Key, Row]]:
-    """Fold in batches of these sizes, in turn, each on what the ones before it left."""
-    now, known, originals = books(), dict[str, Known](), dict[str, bool]()
-    now.known, now.originals = known, originals
+def post_in_batches(transactions: Sequence[Transaction], sizes: Sequence[int]) -> tuple[list[Folded], Books]:
+    """Fold in batches of these sizes, in turn and without cutting groups, each on what the ones before it left."""
+    now, known, origins, used = books(), dict[str, Known](), dict[str, Origin](), dict[Window, int]()
+    now.known, now.origins, now.used = known, origins, used
     folds, rest, turn = [], list(transactions), 0
     while rest:
         size = sizes[turn % len(sizes)]
+        while size < len(rest) and rest[size].group is not None and rest[size].group == rest[size - 1].group:
+            size += 1
         folded = fold(now, rest[:size])
         advance(now, folded)
         known.update(folded.answered)
-        originals.update({posted.transaction.id: False for posted in folded.posted})
-        originals.update(dict.fromkeys(folded.reversed, True))
+        origins.update({posted.transaction.id: origin_of(posted.transaction) for posted in folded.posted})
+        origins.update(folded.origins)
+        used.update(folded.used)
         folds.append(folded)
         rest, turn = rest[size:], turn + 1
-    return folds, now.rows
+    return folds, now
 
 
 def test_versions_and_balances_go_on_from_entry_to_entry() -> None:
@@ -116,28 +70,27 @@ def test_versions_and_balances_go_on_from_entry_to_entry() -> None:
 @given(WORKLOADS)
 def test_fold_gives_the_verdicts_of_the_oracle(transactions: list[Transaction]) -> None:
     """Each transaction gets the verdict that it gets from the rules applied one by one."""
-    oracle = Oracle()
-    expected = [oracle.post(transaction) for transaction in transactions]
-    assert expected == [verdict.outcome for verdict in fold(books(), transactions).verdicts]
+    assert Oracle(BY_CODE).post(transactions) == [verdict.outcome for verdict in fold(books(), transactions).verdicts]
 
 
 @given(WORKLOADS)
 def test_fold_gives_the_balances_of_the_oracle(transactions: list[Transaction]) -> None:
-    """Totals are the sums of what was accepted, and nothing else leaves a trace."""
-    oracle = Oracle()
-    for transaction in transactions:
-        oracle.post(transaction)
+    """Totals are the sums of what was accepted, with what the ledger added, and nothing else leaves a trace."""
+    oracle = Oracle(BY_CODE)
+    oracle.post(transactions)
     rows = fold(books(), transactions).rows
+    sums = totals([entry for _, entries in oracle.posted.values() for entry in entries])
+    assert set(rows) == {key[:2] for key in sums}
     slots = {(1, 1): 1, (1, -1): 2, (2, 1): 3, (2, -1): 4, (3, 1): 5, (3, -1): 6}
-    assert oracle.totals == {key: rows[key[:2]][slots[key[2:]]] for key in oracle.totals}
+    assert dict(sums) == {key: rows[key[:2]][slots[key[2:]]] for key in sums}
 
 
 @given(WORKLOADS, st.lists(st.integers(1, 7), min_size=1, max_size=5))
 def test_a_batch_is_the_same_as_its_transactions_one_by_one(transactions: list[Transaction], sizes: list[int]) -> None:
     """However a workload is cut into batches, verdicts, entries and balances are the same."""
-    whole, rows = post_in_batches(transactions, [len(transactions) or 1])
-    split, split_rows = post_in_batches(transactions, sizes)
-    assert rows == split_rows
+    whole, after = post_in_batches(transactions, [len(transactions) or 1])
+    split, split_after = post_in_batches(transactions, sizes)
+    assert after.rows == split_after.rows
     for part in ("verdicts", "entries", "posted", "rejected", "conflicts"):
         assert [row for one in whole for row in getattr(one, part)] == [row for one in split for row in getattr(one, part)]
 
@@ -145,19 +98,19 @@ def test_a_batch_is_the_same_as_its_transactions_one_by_one(transactions: list[T
 @given(WORKLOADS)
 def test_a_replay_writes_nothing(transactions: list[Transaction]) -> None:
     """Posting all of it once more gives no entry, no reject, no conflict and no changed balance."""
-    folds, rows = post_in_batches([*transactions, *transactions], [len(transactions) or 1])
-    again = folds[1] if transactions else fold(books(), [])
+    _, after = post_in_batches(transactions, [len(transactions) or 1])
+    again = fold(after, transactions)
     assert (again.entries, again.rejected, again.conflicts, again.rows, again.answered) == ([], [], [], {}, {})
-    assert rows == (folds[0].rows if transactions else {})
 
 
 @given(WORKLOADS)
 def test_what_is_handed_in_is_not_changed(transactions: list[Transaction]) -> None:
     """Folding twice on the same books gives the same answer."""
-    _, rows = post_in_batches(transactions, [3])
-    now = Books(BY_CODE, {key: list(row) for key, row in rows.items()})
+    _, after = post_in_batches(transactions, [3])
+    now = books()
+    now.rows = {key: list(row) for key, row in after.rows.items()}
     assert fold(now, transactions) == fold(now, transactions)
-    assert rows == now.rows
+    assert after.rows == now.rows
 
 
 REFUSED = [
@@ -186,7 +139,13 @@ REFUSED = [
     ("over_limit", moved(1, LIMITED, USER, 7, Layer.PENDING), (LIMITED, "USD", 7)),
     ("over_limit", moved(1, CAPPED, USER, 57), (CAPPED, "USD", 7)),
     ("over_limit", moved(1, CAPPED, USER, 57, Layer.PENDING), (CAPPED, "USD", 7)),
-    ("over_release", moved(1, CASH, USER, -3, Layer.PENDING), (CASH, "USD", 3)),
+    ("over_velocity", moved(1, FAST, USER, 47), (FAST, "USD", 7)),
+    ("over_velocity", moved(1, FAST, USER, 47, Layer.ENCUMBERED), (FAST, "USD", 7)),
+    ("unnamed_release", moved(1, CASH, USER, -3, Layer.PENDING), (CASH, "USD", None)),
+    ("not_a_leaf", moved(1, ASSETS, USER, 3), (ASSETS, "USD", None)),
+    ("bad_time", moved(1, CASH, USER, 3)._replace(expires_at_ms=START_MS), (None, None, None)),
+    ("bad_group", moved(1, CASH, USER, 3)._replace(group=Group("a b", 1)), (None, None, None)),
+    ("group_incomplete", moved(1, CASH, USER, 3)._replace(group=Group("a", 2)), (None, None, None)),
 ]
 
 
@@ -223,13 +182,14 @@ def test_limits_are_judged_between_transactions_not_between_entries() -> None:
     assert Outcome.POSTED is fold(books(), [crossing]).verdicts[0].outcome
 
 
-def test_a_hold_takes_what_is_available_and_its_release_gives_it_back() -> None:
-    """Of two holds over the same money the second is refused, until the first is released."""
+def test_a_hold_takes_what_is_available_and_its_void_gives_it_back() -> None:
+    """Of two holds over the same money the second is refused, until the first is voided."""
+    hold = moved(2, LIMITED, CASH, 8, Layer.PENDING)
     steps = [
         moved(1, CASH, LIMITED, 10),
-        moved(2, LIMITED, CASH, 8, Layer.PENDING),
+        hold,
         moved(3, LIMITED, CASH, 8, Layer.PENDING),
-        moved(4, LIMITED, CASH, -8, Layer.PENDING),
+        ended(4, hold, Relation.VOIDS),
         moved(5, LIMITED, CASH, 8, Layer.PENDING),
     ]
     verdicts = fold(books(), steps).verdicts
@@ -265,7 +225,9 @@ def test_a_repeat_from_another_offset_is_a_repeat() -> None:
         {"template": "OTHER"},
         {"correlation_id": "00000000-0000-8000-8000-000000000000"},
         {"meta": {"memo": "other"}},
-        {"reverses": "00000000-0000-8000-8000-000000000000"},
+        {"cause": reversal_of("00000000-0000-8000-8000-000000000000")},
+        {"expires_at_ms": START_MS + 1},
+        {"group": Group("a", 1)},
         {"entries": (debit(CASH, 6), credit(USER, 6))},
         {"entries": (credit(USER, 5), debit(CASH, 5))},
     ],
@@ -287,12 +249,150 @@ def test_the_order_of_keys_in_metadata_does_not_matter() -> None:
     assert Outcome.DUPLICATE is fold(books(), [one, other]).verdicts[1].outcome
 
 
+HOLD = moved(1, USER, CASH, 30, Layer.PENDING)
+BRIEF = HOLD._replace(expires_at_ms=START_MS + 1000)
+PAID = moved(1, CASH, USER, 5)
+PART, REST = captured(2, HOLD, 20, is_final=False), captured(3, HOLD, 10, is_final=False)
+VOID = ended(3, HOLD, Relation.VOIDS)
+LATE = START_MS + 1000
+
+STEPS = [
+    ("a hold is captured whole", [HOLD, captured(2, HOLD, 30)], None),
+    ("a final capture of a part releases the rest", [HOLD, captured(2, HOLD, 10), captured(3, HOLD, 1)], "already_captured"),
+    ("a final capture may leave all releases to the ledger", [HOLD, captured(2, HOLD, 0), VOID], "already_captured"),
+    ("a hold is captured in parts", [HOLD, PART, REST], None),
+    ("a hold that is used up has ended", [HOLD, PART, REST, ended(4, HOLD, Relation.VOIDS)], "already_captured"),
+    ("what others have captured is gone", [HOLD, PART, captured(3, HOLD, 11)], "over_capture"),
+    ("a void takes what is left", [HOLD, PART, VOID], None),
+    ("a hold is voided once", [HOLD, VOID, ended(4, HOLD, Relation.VOIDS)], "already_voided"),
+    ("a capture comes too late after a void", [HOLD, VOID, captured(4, HOLD, 1)], "already_voided"),
+    ("a hold expires at its time", [BRIEF, ended(2, BRIEF, Relation.EXPIRES, LATE)], None),
+    ("and not before", [BRIEF, ended(2, BRIEF, Relation.EXPIRES, LATE - 1)], "not_expired"),
+    ("a hold without an end does not expire", [HOLD, ended(2, HOLD, Relation.EXPIRES, LATE)], "not_expired"),
+    ("from then on it is not voided", [BRIEF, ended(2, BRIEF, Relation.VOIDS, LATE)], "hold_expired"),
+    ("nor captured", [BRIEF, captured(2, BRIEF, 1)._replace(effective_at_ms=LATE)], "hold_expired"),
+    ("a capture in time holds though it comes late", [BRIEF, captured(2, BRIEF, 1)], None),
+    (
+        "but not after the expiry",
+        [BRIEF, ended(2, BRIEF, Relation.EXPIRES, LATE), captured(3, BRIEF, 1)],
+        "already_expired",
+    ),
+    ("nothing happens before its cause", [HOLD, ended(2, HOLD, Relation.VOIDS, START_MS - 1)], "before_cause"),
+    ("what moved money holds none", [PAID, ended(2, PAID, Relation.VOIDS)], "not_a_hold"),
+    ("what was never posted cannot be voided", [VOID], "unknown_cause"),
+    ("a part that releases nothing is none", [HOLD, captured(2, HOLD, 0, is_final=False)], "nothing_captured"),
+    ("a void has no entries", [HOLD, VOID._replace(entries=HOLD.entries)], "unexpected_entries"),
+    (
+        "a capture holds nothing",
+        [HOLD, captured(2, HOLD, 5)._replace(entries=(*HOLD.entries, *PART.entries))],
+        "unexpected_hold",
+    ),
+    ("a hold is voided, not reversed", [HOLD, reversal(2, HOLD)], "not_a_mirror"),
+    (
+        "a capture can be reversed",
+        [HOLD, PART, reversal(3, PART)._replace(entries=(credit(CASH, -20), debit(USER, -20)))],
+        None,
+    ),
+    ("a reversal takes all of it back", [PAID, reversal(2, moved(1, CASH, USER, 4))], "not_a_mirror"),
+    (
+        "a reversal may use the other side",
+        [PAID, posting(2, credit(CASH, 5), debit(USER, 5), cause=reversal_of(PAID.id))],
+        None,
+    ),
+]
+
+
+@pytest.mark.parametrize(("steps", "reason"), [pytest.param(steps, reason, id=name) for name, steps, reason in STEPS])
+def test_what_may_be_done_to_a_cause(steps: list[Transaction], reason: str | None) -> None:
+    """All steps but the last are posted, and the last is posted or refused for this reason, in one batch and in many."""
+    for sizes in ([len(steps)], [1]):
+        verdicts = [verdict for folded in post_in_batches(steps, sizes)[0] for verdict in folded.verdicts]
+        assert [None] * (len(steps) - 1) == [verdict.reason for verdict in verdicts[:-1]]
+        assert reason == verdicts[-1].reason
+
+
+def test_a_void_releases_to_the_unit_what_is_left() -> None:
+    """After captures in part and a void nothing is held, and only what was captured has moved."""
+    rows = fold(books(), [HOLD, PART, VOID]).rows
+    assert ([20, 0, 0, 0, 0, 0], [0, 20, 0, 0, 0, 0]) == (rows[USER, "USD"][1:7], rows[CASH, "USD"][1:7])
+
+
+def test_the_shortfall_of_a_capture_is_what_it_is_over() -> None:
+    """A capture over the hold says by how much."""
+    verdict = fold(books(), [HOLD, captured(2, HOLD, 37)]).verdicts[1]
+    assert Verdict(verdict.transaction_id, Outcome.REJECTED, "over_capture", USER, "USD", 7) == verdict
+
+
+VELOCITIES = [
+    ("a window takes its limit to the unit", [(0, 40)], None),
+    ("and nothing more", [(0, 40), (0, 1)], 1),
+    ("the next window starts with nothing", [(0, 40), (40_000, 40)], None),
+    ("a longer window bounds several shorter ones", [(0, 40), (40_000, 40), (100_000, 21)], 1),
+    ("what comes in makes no room", [(0, 40), (0, -40), (0, 1)], 1),
+]
+
+
+@pytest.mark.parametrize(("moves", "shortfall"), [pytest.param(moves, over, id=name) for name, moves, over in VELOCITIES])
+def test_velocity_limits_bound_what_leaves_in_a_window(moves: list[tuple[int, int]], shortfall: int | None) -> None:
+    """All moves but the last are posted; the last is too, or is refused by this much. The start is 20 s into a minute."""
+    steps = [
+        posting(n, debit(FAST, amount), credit(CASH, amount), at_ms=START_MS + after)
+        for n, (after, amount) in enumerate(moves)
+    ]
+    verdicts = fold(books(), steps).verdicts
+    assert [None] * (len(steps) - 1) == [verdict.reason for verdict in verdicts[:-1]]
+    assert (shortfall and "over_velocity", shortfall) == (verdicts[-1].reason, verdicts[-1].shortfall)
+
+
+def test_a_void_gives_room_back_to_the_window_of_its_hold() -> None:
+    """What was held and voided later may be used again in the window in which it was held, and in no other."""
+    hold = moved(1, FAST, CASH, 40, Layer.PENDING)
+    void = ended(2, hold, Relation.VOIDS, START_MS + 61_000)
+    then = [posting(n, debit(FAST, 40), credit(CASH, 40), at_ms=START_MS + 61_000 * (n - 3)) for n in (3, 4)]
+    more = [one._replace(id=moved(n, CASH, USER, 1).id) for n, one in zip((5, 6), then, strict=True)]
+    verdicts = fold(books(), [hold, void, *then, *more]).verdicts
+    assert [None] * 4 + ["over_velocity"] * 2 == [verdict.reason for verdict in verdicts]
+
+
+def grouped(size: int, *members: Transaction) -> list[Transaction]:
+    """The transactions as one group that is said to have this size."""
+    return [one._replace(group=Group("g", size)) for one in members]
+
+
+GOOD, POOR, MORE = moved(1, CASH, USER, 5), moved(2, LIMITED, CASH, 5), moved(3, CASH, USER, 6)
+GROUPS = [
+    ("all good, all posted", grouped(2, GOOD, MORE), [None, None]),
+    ("one bad, none posted", grouped(3, GOOD, POOR, MORE), ["group_refused", "over_limit", "group_refused"]),
+    ("too few", grouped(3, GOOD, MORE), ["group_incomplete", "group_incomplete"]),
+    ("too many", grouped(1, GOOD, MORE), ["group_incomplete", "group_incomplete"]),
+    ("a known rejection refuses the rest", [POOR, *grouped(2, GOOD, POOR)], ["over_limit", "group_refused", "other_body"]),
+    ("a hold and its capture", grouped(2, HOLD, captured(2, HOLD, 3)), [None, None]),
+    (
+        "a hold of a refused group was never posted",
+        [*grouped(2, HOLD, POOR), captured(4, HOLD, 3)],
+        ["group_refused", "over_limit", "unknown_cause"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("steps", "reasons"), [pytest.param(steps, why, id=name) for name, steps, why in GROUPS])
+def test_a_group_is_posted_whole_or_not_at_all(steps: list[Transaction], reasons: list[str | None]) -> None:
+    """Each member has its verdict, a refused group leaves no entry and no balance, and a repeat is answered the same."""
+    folded = fold(books(), steps)
+    assert reasons == [verdict.reason for verdict in folded.verdicts]
+    assert any(reasons) == (folded.entries == [])
+    assert any(reasons) == (folded.rows == {})
+    now = books()
+    now.known = folded.answered
+    assert reasons == [verdict.reason for verdict in fold(now, steps).verdicts]
+
+
 def test_a_transaction_is_reversed_at_most_once_and_only_if_it_was_posted() -> None:
     """The second reversal is refused, as is one of what is not there; the reversal itself can be reversed."""
     first = moved(1, CASH, USER, 5)
-    back = posting(2, debit(CASH, -5), credit(USER, -5), reverses=first.id)
-    twice = posting(3, debit(CASH, -5), credit(USER, -5), reverses=first.id)
-    forth = posting(4, debit(CASH, 5), credit(USER, 5), reverses=back.id)
-    nothing = posting(5, debit(CASH, 5), credit(USER, 5), reverses=twice.id)
+    back = posting(2, debit(CASH, -5), credit(USER, -5), cause=reversal_of(first.id))
+    twice = posting(3, debit(CASH, -5), credit(USER, -5), cause=reversal_of(first.id))
+    forth = posting(4, debit(CASH, 5), credit(USER, 5), cause=reversal_of(back.id))
+    nothing = posting(5, debit(CASH, 5), credit(USER, 5), cause=reversal_of(twice.id))
     verdicts = fold(books(), [first, back, twice, forth, nothing]).verdicts
-    assert [verdict.reason for verdict in verdicts] == [None, None, "already_reversed", None, "unknown_reversal"]
+    assert [verdict.reason for verdict in verdicts] == [None, None, "already_reversed", None, "unknown_cause"]

@@ -2,7 +2,7 @@
 
 from hypothesis import given
 
-from domain.journal import Transaction
+from domain.journal import Transaction, reversal_of
 from domain.memory_ledger import MemoryLedger
 from tests.domain.ledger_workloads import ACCOUNTS, CASH, USER, WORKLOADS, credit, debit, moved, posting
 
@@ -20,7 +20,7 @@ def test_a_repeat_is_answered_with_the_balances_it_touched() -> None:
 def test_correlated_gives_headers_in_the_order_they_were_booked() -> None:
     """Transactions of one matter come back oldest first and without entries; those of others do not."""
     ledger = MemoryLedger(ACCOUNTS)
-    first, second, other = moved(2, CASH, USER, 1), moved(1, CASH, USER, 1), moved(3, CASH, USER, 1)
+    first, second, other = moved(5, CASH, USER, 1), moved(2, CASH, USER, 1), moved(3, CASH, USER, 1)
     ledger.post([first, second, other._replace(correlation_id="other")])
     assert [first.id, second.id] == [found.id for found in ledger.correlated([first.correlation_id])]
     assert {()} == {found.entries for found in ledger.correlated([first.correlation_id])}
@@ -31,7 +31,7 @@ def test_a_reversal_in_a_later_batch_finds_its_original() -> None:
     ledger = MemoryLedger(ACCOUNTS)
     first = moved(1, CASH, USER, 5)
     ledger.post([first])
-    back = [posting(n, debit(CASH, -5), credit(USER, -5), reverses=first.id) for n in (2, 3)]
+    back = [posting(n, debit(CASH, -5), credit(USER, -5), cause=reversal_of(first.id)) for n in (2, 3)]
     verdicts = [ledger.post([one]).verdicts[0] for one in back]
     assert [verdict.reason for verdict in verdicts] == [None, "already_reversed"]
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from domain import templates
 from domain.accounts import BY_CODE
-from domain.books import Books
+from domain.books import Books, Origin
+from domain.causes import moved
 from domain.fold import fold
 from domain.journal import Outcome, Transaction
 from domain.memory_ledger import MemoryLedger
@@ -148,8 +149,8 @@ def test_entries_are_those_of_the_table(name: str, transaction: Transaction | No
 def test_every_template_is_one_that_the_ledger_takes(name: str, transaction: Transaction | None, entries: list[str]) -> None:
     """What a template makes balances, over accounts of the chart in their currencies."""
     assert transaction is not None
-    originals = {"x": False}
-    assert Outcome.POSTED is fold(Books(BY_CODE, originals=originals), [transaction]).verdicts[0].outcome
+    original = Origin(0, None, {key: -net for key, net in moved(transaction.entries).items()}, {})
+    assert Outcome.POSTED is fold(Books(BY_CODE, origins={"x": original}), [transaction]).verdicts[0].outcome
 
 
 @given(AMOUNTS, AMOUNTS)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import closing
 from itertools import count
 
 import pytest
@@ -12,7 +13,7 @@ from domain.accounts import CHART
 from domain.body import body_hash
 from domain.errors import InvariantError
 from domain.ids import timed_id
-from domain.journal import Entry, Layer, Transaction
+from domain.journal import Cause, Entry, Layer, Transaction, reversal_of
 from domain.memory_ledger import MemoryLedger
 from domain.templates import user_buys_usd
 from sinks.ledger import PostgresLedger
@@ -31,10 +32,10 @@ def salted(transactions: Sequence[Transaction], salt: int) -> list[Transaction]:
     def other(id_: str) -> str:
         return timed_id(1_700_000_000_000 + salt, id_, str(salt))
 
-    return [
-        one._replace(id=other(one.id), reverses=one.reverses and other(one.reverses), source_offset=salt)
-        for one in transactions
-    ]
+    def about(cause: Cause | None) -> Cause | None:
+        return cause and cause._replace(transaction_id=other(cause.transaction_id))
+
+    return [one._replace(id=other(one.id), cause=about(one.cause), source_offset=salt) for one in transactions]
 
 
 def test_it_is_the_same_as_the_ledger_in_memory(open_ledger: Open, sql: Sql) -> None:
@@ -47,13 +48,12 @@ def test_it_is_the_same_as_the_ledger_in_memory(open_ledger: Open, sql: Sql) -> 
     @given(WORKLOADS, st.integers(1, 9))
     def compare(transactions: list[Transaction], batch_max: int) -> None:
         mine = salted(transactions, next(salts))
-        ledger = open_ledger(batch_max=batch_max)
-        for post in (mine, mine[::2], mine):
-            expected, booked = memory.post(post), ledger.post(post)
-            assert list(expected.verdicts) == list(booked.verdicts)
-            assert list(expected.balances) == list(booked.balances)
-        assert memory.balances() == ledger.balances()
-        ledger.close()
+        with closing(open_ledger(batch_max=batch_max)) as ledger:
+            for post in (mine[::2], mine, mine[::3], mine):
+                expected, booked = memory.post(post), ledger.post(post)
+                assert list(expected.verdicts) == list(booked.verdicts)
+                assert list(expected.balances) == list(booked.balances)
+            assert memory.balances() == ledger.balances()
 
     compare()
     ledger = open_ledger()
@@ -100,13 +100,13 @@ def test_an_id_older_than_all_known_ones_is_judged_right(open_ledger: Open) -> N
 def test_reversals_find_their_originals_in_any_batch(open_ledger: Open) -> None:
     """An original in the same batch, an earlier one or an earlier run is found; the second reversal is refused."""
     first, second = moved(1, CASH, USER, 5), moved(2, CASH, USER, 7)
-    backs = [posting(n, debit(CASH, -5), credit(USER, -5), reverses=first.id) for n in (3, 4)]
+    backs = [posting(n, debit(CASH, -5), credit(USER, -5), cause=reversal_of(first.id)) for n in (3, 4)]
     ledger = open_ledger()
     assert outcomes(ledger, [first, second, backs[0]]) == ["posted"] * 3
     ledger.close()
     later = open_ledger()
     assert later.post([backs[1]]).verdicts[0].reason == "already_reversed"
-    assert outcomes(later, [posting(5, debit(CASH, -7), credit(USER, -7), reverses=second.id)]) == ["posted"]
+    assert outcomes(later, [posting(5, debit(CASH, -7), credit(USER, -7), cause=reversal_of(second.id))]) == ["posted"]
 
 
 def test_accounts_change_while_the_ledger_is_open(open_ledger: Open, sql: Sql) -> None:

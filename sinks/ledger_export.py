@@ -1,0 +1,132 @@
+"""The ledger as CSV, as it stands at one moment: to files, or a range of batches at a time for whoever verifies it.
+
+Both read the same columns in the same order (`domain/chain_rows.py`), so a ledger that is verified from its database and
+one that is verified from a folder are judged by the same code.
+"""
+
+import csv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import StringIO
+from pathlib import Path
+from typing import Any, LiteralString, NamedTuple
+
+import psycopg
+from psycopg import sql
+
+from domain.chain_rows import ACCOUNT_COLUMNS, BATCH_COLUMNS, ENTRY_COLUMNS, HEADER_COLUMNS, NULL, REJECT_COLUMNS
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+CHUNK_ROWS = 100_000
+"""How many rows are read at a time, as near as whole batches come to it."""
+
+BATCH_ID_MAX = 2**63 - 1
+
+
+class Table(NamedTuple):
+    """One table of an export: its file, its columns, and the query that gives them for batches from one to another."""
+
+    file: str
+    columns: tuple[str, ...]
+    query: LiteralString
+
+
+ACCOUNTS = Table(
+    "account.csv",
+    ACCOUNT_COLUMNS,
+    "SELECT account_id, code, normal_side, shard, parent_id FROM ledger.account ORDER BY account_id",
+)
+BATCHES = Table(
+    "batch.csv",
+    BATCH_COLUMNS,
+    """
+    SELECT batch_id, shard, fence, n_tx, n_entries, n_duplicates, n_conflicts, n_rejected, source,
+        encode(prev_hash, 'hex') AS prev_hash, encode(hash, 'hex') AS hash,
+        to_char(recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS recorded_at
+    FROM ledger.batch WHERE batch_id BETWEEN {first} AND {last} ORDER BY batch_id
+    """,
+)
+# What is not a whole millisecond was not written by a ledger, and has to be seen.
+HEADERS = Table(
+    "tx.csv",
+    HEADER_COLUMNS,
+    """
+    SELECT batch_id, position, tx_id, template, trim_scale(extract(EPOCH FROM effective_at) * 1000) AS effective_at_ms,
+        n_entries, n_added, correlation_id, relation, cause_tx_id, is_final,
+        trim_scale(extract(EPOCH FROM expires_at) * 1000) AS expires_at_ms, group_id, group_size, source, source_offset,
+        encode(body_hash, 'hex') AS body_hash, meta
+    FROM ledger.tx WHERE batch_id BETWEEN {first} AND {last} ORDER BY batch_id, position
+    """,
+)
+ENTRIES = Table(
+    "entry.csv",
+    ENTRY_COLUMNS,
+    """
+    SELECT t.batch_id, e.tx_id, e.version, e.account_id, e.leg, e.layer, e.side, e.currency, e.amount, e.balance_after
+    FROM ledger.tx t JOIN ledger.entry e USING (tx_id)
+    WHERE t.batch_id BETWEEN {first} AND {last} ORDER BY t.batch_id, t.position, e.leg
+    """,
+)
+REJECTS = Table(
+    "reject.csv",
+    REJECT_COLUMNS,
+    """
+    SELECT batch_id, position, tx_id, reason, account, currency, shortfall, template, source, source_offset,
+        encode(body_hash, 'hex') AS body_hash, payload
+    FROM ledger.reject WHERE batch_id BETWEEN {first} AND {last} ORDER BY batch_id, position
+    """,
+)
+TABLES = (ACCOUNTS, BATCHES, HEADERS, ENTRIES, REJECTS)
+
+_RANGES = """
+    SELECT min(batch_id), max(batch_id) FROM (
+        SELECT batch_id, (sum(1 + n_tx + n_entries + n_rejected) OVER (ORDER BY batch_id)) / %s AS chunk FROM ledger.batch
+    ) c GROUP BY trunc(chunk) ORDER BY trunc(chunk)
+"""
+
+
+@contextmanager
+def snapshot(connection: Connection) -> Iterator[None]:
+    """One moment of the ledger, however long the block takes to read it; nothing can be written in it."""
+    with connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        connection.execute("SET LOCAL statement_timeout = 0")
+        yield
+
+
+def ranges(connection: Connection, rows: int = CHUNK_ROWS) -> list[tuple[int, int]]:
+    """First and last batch of ranges that together have every number there can be, rows without a batch included."""
+    # A plan that reads a whole table for each range would be the wrong one.
+    connection.execute("SET LOCAL enable_hashjoin = off")
+    connection.execute("SET LOCAL enable_mergejoin = off")
+    found = connection.execute(_RANGES, (rows,)).fetchall()
+    starts = [0, *(last + 1 for _, last in found[:-1])]
+    ends = [*(last for _, last in found[:-1]), BATCH_ID_MAX]
+    return list(zip(starts, ends, strict=True))
+
+
+def cells(connection: Connection, table: Table, first: int = 0, last: int = BATCH_ID_MAX) -> list[list[str]]:
+    """The rows of a table for these batches, as text."""
+    with connection.cursor().copy(_copied(table, first, last, has_names=False)) as copy:
+        text = b"".join(bytes(block) for block in copy).decode()
+    return list(csv.reader(StringIO(text, newline="")))
+
+
+def export(connection: Connection, folder: Path) -> dict[str, int]:
+    """Write every table to a file in the folder; gives the number of bytes of each. OSError if that cannot be done."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with snapshot(connection):
+        return {table.file: _export(connection, table, folder / table.file) for table in TABLES}
+
+
+def _export(connection: Connection, table: Table, path: Path) -> int:
+    with path.open("wb") as file, connection.cursor().copy(_copied(table, 0, BATCH_ID_MAX, has_names=True)) as copy:
+        return sum(file.write(block) for block in copy)
+
+
+def _copied(table: Table, first: int, last: int, *, has_names: bool) -> sql.Composed:
+    query = sql.SQL(table.query).format(first=sql.Literal(first), last=sql.Literal(last))
+    return sql.SQL("COPY ({query}) TO STDOUT (FORMAT csv, NULL {null}, HEADER {names})").format(
+        query=query, null=sql.Literal(NULL), names=sql.Literal(has_names)
+    )

@@ -1,0 +1,116 @@
+"""What a writer keeps in memory of its shard: balances, recent ids, the last hash, and what is on its way to the database.
+
+A batch that was prepared is taken over at once, so the next one can be prepared before it is committed. Until it is, the
+database cannot tell of it: what is read there is overlaid with what the batch on its way has changed.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import psycopg
+
+from domain.books import Books, Known, Origin, Window
+from domain.causes import origin_of
+from domain.fold import Folded, advance, fold
+from domain.journal import Entry, Layer, Transaction
+from domain.velocity import windows
+from sinks.ledger_ids import LOWEST, RecentIds
+from sinks.ledger_reading import (
+    Connection,
+    read_books,
+    read_greatest_id,
+    read_known,
+    read_last_hash,
+    read_origins,
+    read_revision,
+    read_used,
+)
+from sinks.ledger_rows import Rendered, render
+
+
+class Prepared(NamedTuple):
+    """A batch that was folded and rendered, and is still to be written."""
+
+    transactions: Sequence[Transaction]
+    folded: Folded
+    rendered: Rendered
+
+
+class LedgerMemory:
+    """The books of one shard, as of the last batch that was prepared."""
+
+    def __init__(self, connection: Connection, shard: int) -> None:
+        self._connection = connection
+        self._shard = shard
+        self.generation = 0
+        self.load()
+
+    def load(self) -> None:
+        """Read everything anew; what was prepared and not committed is forgotten. `generation` counts how often."""
+        self.generation += 1
+        self._revision = read_revision(self._connection, self._shard)
+        self.books: Books = read_books(self._connection, self._shard)
+        self._has_velocities = any(account.velocities for account in self.books.accounts.values())
+        self._ids = RecentIds(read_greatest_id(self._connection) or LOWEST)
+        self._last_hash = read_last_hash(self._connection, self._shard)
+        self._ahead: Folded | None = None
+        self.is_stale = False
+
+    def prepare(self, batch: Sequence[Transaction]) -> Prepared:
+        """Fold and render a batch, and go on from it."""
+        ids = [transaction.id for transaction in batch]
+        self.books.known = self._known(ids)
+        read_causes(self._connection, self.books, batch, self._ahead, has_velocities=self._has_velocities)
+        folded = fold(self.books, batch)
+        rendered = render(self.books, folded, self._last_hash)
+        advance(self.books, folded)
+        if folded.answered:
+            self._ids.remember(folded.answered)
+            self._last_hash = rendered.hash
+        self._ahead = folded
+        return Prepared(batch, folded, rendered)
+
+    def has_changed(self) -> bool:
+        """Whether accounts, limits or periods have changed since they were read."""
+        return read_revision(self._connection, self._shard) != self._revision
+
+    def _known(self, ids: Sequence[str]) -> dict[str, Known]:
+        known = read_known(self._connection, self._ids.doubtful(ids)) | self._ids.known_of(ids)
+        if self._ahead is not None:
+            answered = self._ahead.answered
+            known |= {id_: answered[id_] for id_ in ids if id_ in answered}
+        return known
+
+
+def read_causes(
+    connection: Connection, books: Books, batch: Sequence[Transaction], ahead: Folded | None, *, has_velocities: bool
+) -> None:
+    """Bring what the batch names as causes, and the windows of velocity limits that it falls into, into the books."""
+    named = {transaction.cause.transaction_id for transaction in batch if transaction.cause is not None}
+    books.origins = read_origins(connection, sorted(named)) | (_origins_ahead(ahead, named) if ahead else {})
+    used: set[Window] = set()
+    if has_velocities:
+        for transaction in batch:
+            used |= _windows(books, transaction)
+    books.used = read_used(connection, used) | (ahead.used if ahead else {})
+
+
+def _origins_ahead(ahead: Folded, named: set[str]) -> dict[str, Origin]:
+    just_posted = named & ahead.answered.keys() - ahead.origins.keys()
+    posted = {one.transaction.id: one.transaction for one in ahead.posted} if just_posted else {}
+    return {id_: origin_of(posted[id_]) for id_ in just_posted & posted.keys()} | {
+        id_: ahead.origins[id_] for id_ in named & ahead.origins.keys()
+    }
+
+
+def _windows(books: Books, transaction: Transaction) -> set[Window]:
+    origin = transaction.cause and books.origins.get(transaction.cause.transaction_id)
+    if not origin or transaction.reverses is not None:
+        return windows(books.accounts, transaction.entries, transaction.effective_at_ms)
+    held = [Entry(account, currency, Layer(layer), side, 0) for account, currency, layer, side in origin.held]
+    return windows(books.accounts, [*transaction.entries, *held], origin.effective_at_ms)
+
+
+def is_refusal(error: psycopg.Error) -> bool:
+    """Whether the database judged against a batch, rather than being out of reach."""
+    return (error.sqlstate or "")[:2] in ("22", "23", "LG")

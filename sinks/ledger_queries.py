@@ -1,0 +1,42 @@
+"""The named queries in `sql/queries`: reading only, and the same for a program as for a person with psql.
+
+A query is called by the name of its file; its parameters are named in its text as `%(account)s`, and what it answers is
+said in its first lines.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+QUERIES = Path(__file__).parent.parent / "sql" / "queries"
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+_PARAMETER = re.compile(r"%\(([a-z_]+)\)s")
+
+
+def names() -> list[str]:
+    """Every query there is."""
+    return sorted(path.stem for path in QUERIES.glob("*.sql"))
+
+
+@lru_cache
+def text_of(name: str) -> str:
+    """The SQL of a query, with its comments."""
+    return (QUERIES / f"{name}.sql").read_text()
+
+
+def parameters_of(name: str) -> list[str]:
+    """The parameters that a query takes, in the order in which they first stand in it."""
+    return list(dict.fromkeys(_PARAMETER.findall(text_of(name))))
+
+
+def ask(connection: Connection, name: str, parameters: Mapping[str, object] | None = None) -> list[dict[str, Any]]:
+    """Run a query; a row is a value per column, amounts as `Decimal` without a fraction. What psycopg raises stays."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(text_of(name).encode(), parameters or {}).fetchall()

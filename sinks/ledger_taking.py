@@ -1,0 +1,64 @@
+"""Taking a shard of the ledger: one writer at a time, and each with a greater fence than all before it."""
+
+import os
+import socket
+from collections.abc import Sequence
+
+from domain.accounts import Account
+from domain.errors import FencedError
+from sinks.ledger_reading import Connection
+
+LOCK_CLASS = 0x42414C4C
+"""The class of our advisory locks; the shard is the lock's number."""
+
+_TAKE = """
+    INSERT INTO ledger.writer (shard, fence, host, pid) VALUES (%s, 1, %s, %s)
+    ON CONFLICT (shard) DO UPDATE SET fence = writer.fence + 1, host = excluded.host, pid = excluded.pid, since = now()
+    RETURNING fence
+"""
+_FIRST = "INSERT INTO ledger.writer (shard, fence, host, pid) VALUES (%s, 0, %s, %s) ON CONFLICT DO NOTHING"
+_LOCK = "SELECT fence FROM ledger.writer WHERE shard = %s FOR UPDATE"
+_HOLDER = "SELECT host, pid, since FROM ledger.writer WHERE shard = %s"
+_OPEN_ACCOUNT = """
+    INSERT INTO ledger.account (
+        account_id, code, normal_side, journal, currency, meaning, min_available, max_balance, status, shard, parent_id
+    ) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, (SELECT p.account_id FROM ledger.account p WHERE p.code = %s))
+    ON CONFLICT DO NOTHING
+"""
+_LIMIT_VELOCITY = """
+    INSERT INTO ledger.velocity_limit (account_id, currency, window_seconds, amount_max)
+    VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING
+"""
+
+
+def take(connection: Connection, shard: int) -> int:
+    """Lock the shard for as long as the connection lasts, and raise its fence. FencedError names who has it."""
+    row = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", (LOCK_CLASS, shard)).fetchone()
+    if not row or not row[0]:
+        holder = connection.execute(_HOLDER, (shard,)).fetchone()
+        who = f"pid {holder[1]} on {holder[0]}, since {holder[2]:%Y-%m-%d %H:%M:%S}" if holder else "just starting"
+        msg = f"another writer holds the ledger ({who}); stop it first"
+        raise FencedError(msg)
+    taken = connection.execute(_TAKE, (shard, socket.gethostname(), os.getpid())).fetchone()
+    return int(taken[0]) if taken else 0
+
+
+def lock_shard(connection: Connection, shard: int) -> int:
+    """Keep every batch of the shard out until this transaction ends, and return the fence of its writer.
+
+    A shard that never had a writer gets fence 0.
+    """
+    connection.execute(_FIRST, (shard, socket.gethostname(), os.getpid()))
+    row = connection.execute(_LOCK, (shard,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def open_missing(connection: Connection, accounts: Sequence[Account]) -> None:
+    """Open the accounts of the chart that are not there; those that are stay as they are. Parents come before children."""
+    known = {row[0] for row in connection.execute("SELECT code FROM ledger.account")}
+    missing = [account for account in accounts if account.code not in known]
+    if not missing:
+        return
+    with connection.transaction(), connection.cursor() as cursor:
+        cursor.executemany(_OPEN_ACCOUNT, [(*one[:8], one.status, one.shard, one.parent) for one in missing])
+        cursor.executemany(_LIMIT_VELOCITY, [(one.id, *velocity) for one in missing for velocity in one.velocities])
