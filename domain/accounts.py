@@ -75,6 +75,7 @@ CHART = (
     Account(18, "FUNDING_PAYMENTS", CREDIT, EXCHANGE_CASH, "BTC", "funding-rate payments received less paid"),
     Account(19, "NETWORK_FEES", DEBIT, EXCHANGE_CASH, "BTC", "what moving bitcoin on chain cost"),
     Account(20, "ROUNDING", CREDIT, STABLESATS, None, "residues of rounding, never left inside an amount"),
+    Account(21, "FX_POSITION", CREDIT, STABLESATS, None, "what exchanging currencies has left us with, in each of them"),
 )
 
 BY_CODE = {account.code: account for account in CHART}

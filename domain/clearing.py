@@ -1,0 +1,96 @@
+"""Transactions that cross shards: one part per shard, each balanced by itself through clearing accounts.
+
+A shard has one writer and its own accounts, so no transaction can be atomic over two of them. Each part therefore ends on
+a clearing account: what shard 1 owes shard 0 stands on `CLEARING/1/0`, and the same amount the other way round on
+`CLEARING/0/1`. Together the two come to zero once both parts are posted; until then, or if one part was refused, what is
+left on them is the break, with amount and age (the view `ledger.clearing_breaks`). All parts go through one home shard, so
+that a transaction over n shards needs n - 1 pairs. This is how Stripe's ledger finds what is missing.
+
+Post the part that may be refused first, and the others when it is posted: the home shard is the one with the limits. Holds
+are captured and voided shard by shard, by the id of the part that holds.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import permutations
+
+from domain.accounts import Account
+from domain.ids import timed_id
+from domain.journal import CREDIT, DEBIT, Entry, Layer, Ledger, Outcome, Transaction, Verdict
+
+CLEARING = "Clearing"
+_FIRST_ID, _SHARDS_MAX = 800, 10
+
+
+def clearing_code(shard: int, other: int) -> str:
+    """The account of `shard` for what it has with the other one."""
+    return f"CLEARING/{shard}/{other}"
+
+
+def clearing_accounts(shards: Iterable[int]) -> list[Account]:
+    """The accounts that join these shards, each pair by two; shards are 0 to 9."""
+    return [
+        Account(
+            _FIRST_ID + shard * _SHARDS_MAX + other,
+            clearing_code(shard, other),
+            DEBIT,
+            CLEARING,
+            meaning=f"what shard {shard} has to get from shard {other}",
+            shard=shard,
+        )
+        for shard, other in permutations(shards, 2)
+    ]
+
+
+def part_id(transaction_id: str, shard: int) -> str:
+    """The id of a transaction's part in a shard; it keeps the time in front."""
+    at_ms = int(transaction_id[:8] + transaction_id[9:13], 16)
+    return timed_id(at_ms, transaction_id, "shard", str(shard))
+
+
+def split(transaction: Transaction, shard_of: Callable[[str], int], home: int) -> dict[int, Transaction]:
+    """The parts by shard, the home shard's first; a transaction within one shard stays as it is."""
+    by_shard: dict[int, list[Entry]] = {home: []}
+    for entry in transaction.entries:
+        by_shard.setdefault(shard_of(entry.account), []).append(entry)
+    if not by_shard[home]:
+        del by_shard[home]
+    if len(by_shard) < 2:
+        return dict.fromkeys(by_shard, transaction)
+    by_shard.setdefault(home, [])
+    abroad = [shard for shard in by_shard if shard != home]
+    for shard in abroad:
+        for currency, layer, net in _nets(by_shard[shard]):
+            by_shard[shard].append(_entry(clearing_code(shard, home), currency, layer, -net))
+            by_shard[home].append(_entry(clearing_code(home, shard), currency, layer, net))
+    return {shard: _part(transaction, by_shard[shard], shard, home) for shard in (home, *abroad)}
+
+
+def post_across(ledgers: Mapping[int, Ledger], parts: Mapping[int, Transaction]) -> dict[int, Verdict]:
+    """Post the parts in order, the first one alone: what it is refused, the others are not asked."""
+    verdicts: dict[int, Verdict] = {}
+    for shard, part in parts.items():
+        (verdicts[shard],) = ledgers[shard].post([part]).verdicts
+        if verdicts[shard].outcome not in (Outcome.POSTED, Outcome.DUPLICATE):
+            break
+    return verdicts
+
+
+def _nets(entries: Sequence[Entry]) -> list[tuple[str, Layer, int]]:
+    net: dict[tuple[str, Layer], int] = {}
+    for _, currency, layer, side, amount in entries:
+        net[currency, layer] = net.get((currency, layer), 0) + side * amount
+    return [(currency, layer, amount) for (currency, layer), amount in net.items() if amount]
+
+
+def _entry(account: str, currency: str, layer: Layer, net: int) -> Entry:
+    return Entry(account, currency, layer, DEBIT if net > 0 else CREDIT, abs(net))
+
+
+def _part(transaction: Transaction, entries: Sequence[Entry], shard: int, home: int) -> Transaction:
+    cause = transaction.cause
+    return transaction._replace(
+        id=part_id(transaction.id, shard),
+        entries=tuple(entries),
+        cause=cause and cause._replace(transaction_id=part_id(cause.transaction_id, shard)),
+        meta={**transaction.meta, "crosses": {"home": home, "transaction_id": transaction.id}},
+    )
