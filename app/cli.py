@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from app.ledger_cli import ledger_app
 from app.settings import read_settings
 from domain.errors import ConfigError
 
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 bench_app = typer.Typer(help="Measure, as ratios within one run.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(bench_app, name="bench")
+app.add_typer(ledger_app, name="ledger")
 
 Config = Annotated[Path | None, typer.Option("--config", help="A settings file; ballast.toml if there is one.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
@@ -68,15 +70,24 @@ def demo(
 def run(
     flows: Annotated[list[str] | None, typer.Argument(help="everything, or some of liability, hedging, execution.")] = None,
     workers: Annotated[int, typer.Option(help="Processes per flow.", min=1, max=4)] = 1,
+    standby: Annotated[
+        bool, typer.Option("--standby", help="Wait until the ledger's writer has gone, then take over.")
+    ] = False,
     config: Config = None,
 ) -> None:
     """Run flows as long-lived workers, until SIGTERM or Ctrl-C.
+
+    A second run over the same ledger stops with a sentence; with --standby it waits, and takes over within seconds when the
+    first one has died or hangs. It needs a broker and a database that are named, and a data folder of its own.
 
     Example: ballast run liability hedging --workers 2
     """
     from app.running_flows import run_flows  # noqa: PLC0415 - a command loads what it needs
 
-    run_flows(_settings(config), flows or ["everything"], workers)
+    settings = _settings(config)
+    if standby:
+        settings = settings.model_copy(update={"run": settings.run.model_copy(update={"standby": True})})
+    run_flows(settings, flows or ["everything"], workers)
 
 
 @app.command()
@@ -190,6 +201,34 @@ def bench_end_to_end(
     from app.bench.end_to_end import measure  # noqa: PLC0415 - a command loads what it needs
 
     show(measure(trades, runs), as_json)
+
+
+@bench_app.command("posting")
+def bench_posting(
+    transactions: Annotated[int, typer.Option(help="Transactions per run; small batches get fewer.", min=2_000)] = 100_000,
+    runs: Annotated[int, typer.Option(help="Rounds; medians are reported.", min=1)] = 3,
+    prefill_entries: Annotated[int, typer.Option(help="Entries of the full ledger.", min=1)] = 10_000_000,
+    large_accounts: Annotated[int, typer.Option(help="Accounts of the ledger with many.", min=2)] = 1_000_000,
+    quick: Annotated[bool, typer.Option("--quick", help="Everything once and small, only to see that it runs.")] = False,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Transactions per second of the ledger's writer, by batch, rejects and size, beside raw COPY and a plain ledger.
+
+    It needs a superuser, makes databases of its own and drops them; by default it takes about ten minutes and 5 GB of disk.
+
+    Example: ballast bench posting --quick --json
+    """
+    from app.bench.posting.measuring import measure  # noqa: PLC0415 - a command loads what it needs
+    from app.bench.posting.tables import print_report  # noqa: PLC0415
+    from app.bench.posting.variants import QUICK, Plan  # noqa: PLC0415
+
+    plan = QUICK if quick else Plan(runs, transactions, prefill_entries, large_accounts)
+    report = measure(read_settings(config), plan)
+    if as_json:
+        show(report, as_json)
+    else:
+        print_report(report)
 
 
 def _settings(config: Path | None, data: Path | None = None) -> Any:

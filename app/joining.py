@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-import psycopg
 import stamina
 
 from app.places import Places
@@ -24,6 +23,7 @@ from domain.topics import ALL, Topic
 from flows.parts import PairingSetup, Parts
 from operators.booking import OpenLedger
 from operators.recall import Correlated, Memory
+from sinks.connecting import connect
 from sinks.decisions import Decisions
 from sinks.kafka import KafkaSink
 from sinks.ledger import PostgresLedger
@@ -33,6 +33,7 @@ from sinks.quarantine import QuarantineSink
 
 LEDGER_WINDOW_MS = 1000
 TAKE_OVER_SECONDS = 5.0
+LEDGER_SHARD = 0
 
 
 def join(settings: Settings, places: Places, venue_url: str | None, stopping: Callable[[], bool]) -> Parts:
@@ -73,7 +74,7 @@ def open_ledger(dsn: str) -> OpenLedger:
 
     A writer that has just been killed holds its lock until the database has noticed, so it is tried for a while.
     """
-    return OpenLedger(PostgresLedger(dsn), ThreadPoolExecutor(1, "ledger").submit)
+    return OpenLedger(PostgresLedger(dsn, LEDGER_SHARD), ThreadPoolExecutor(1, "ledger").submit)
 
 
 def pairing_setup(settings: Settings, since_ms: int) -> PairingSetup:
@@ -100,4 +101,4 @@ def desk_policy(settings: Settings) -> DeskPolicy:
 
 
 def _history(dsn: str) -> Correlated:
-    return partial(read_correlated, psycopg.connect(dsn, autocommit=True))
+    return partial(read_correlated, connect(dsn, "reader", "history"))

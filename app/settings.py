@@ -113,6 +113,7 @@ class Run(Section):
     record_decisions: Literal["changes", "all"] = Field(
         "changes", description="changes: a decision that repeats the one before is counted, not recorded"
     )
+    standby: bool = Field(False, description="wait for the ledger's writer to go or to fall silent, then take over")
 
 
 class Settings(BaseSettings):

@@ -11,6 +11,7 @@ from app.peek import Partition, Peek, Tail, counts, newest_json
 from app.places import Places
 from connectors.clock import now_ms
 from domain.accounts import LIABILITY
+from sinks.connecting import connect
 
 TRADES = """
 SELECT count(*) FILTER (WHERE template LIKE 'USER\\_%') - count(*) FILTER (WHERE template LIKE 'REVERT\\_%'), count(*)
@@ -29,7 +30,7 @@ def read_status(places: Places) -> dict[str, Any]:
     """One report; amounts in minor units, ratios as decimal strings with four places."""
     peek = Peek(places.kafka)
     try:
-        with psycopg.connect(places.dsn) as connection:
+        with connect(places.dsn, "reader", "status") as connection:
             tails = peek.tails()
             waiting = {"waiting_legs": waiting_legs(peek)}
             return {

@@ -19,14 +19,15 @@ from bytewax._bytewax import cli_main
 from bytewax.dataflow import Dataflow
 from bytewax.recovery import RecoveryConfig, init_db_dir
 
-from app.joining import join
+from app.joining import LEDGER_SHARD, join
 from app.logs import configure_logs
 from app.running import find_places, venue_url
 from app.settings import Settings, read_settings
 from app.shape import check_shape, shape_of
-from domain.errors import BallastError
+from domain.errors import BallastError, FencedError
 from flows import everything, execution, hedging, liability
 from flows.parts import Parts
+from sinks.ledger_standby import await_turn
 
 FLOWS: dict[str, Callable[[Parts], Dataflow]] = {
     "everything": everything.flow,
@@ -34,6 +35,9 @@ FLOWS: dict[str, Callable[[Parts], Dataflow]] = {
     "hedging": hedging.flow,
     "execution": execution.flow,
 }
+BOOKING = ("everything", "liability")
+"""The flows that have the ledger's writer in them: one of them works, others stand by or stop."""
+
 RECOVERY_PARTITIONS = 4
 """The most processes that a flow can ever have over one recovery folder."""
 
@@ -70,13 +74,19 @@ def run(name: str, process_id: int | None, addresses: list[str] | None) -> None:
     configure_logs(settings.run.log_level)
     stopping = Stopping()
     stopping.listen()
-    parts = join(settings, find_places(settings), venue_url(settings), stopping)
+    places = find_places(settings)
+    if settings.run.standby and name in BOOKING and process_id in (None, 0):
+        log.info("worker.stands_by", flow=name)
+        if not await_turn(places.dsn, LEDGER_SHARD, stopping):
+            return
+    parts = join(settings, places, venue_url(settings), stopping)
     flow = FLOWS[name](parts)
     folder = recovery_folder(settings, name)
     if process_id in (None, 0):
         prepare_recovery(folder)
         check_shape(folder, shape_of(flow, list(parts.partitions), settings.pairing.shards, settings.kafka.lanes))
     collect_rarely()
+    switch_quickly()
     log.info("worker.started", flow=name, process_id=process_id or 0)
     cli_main(
         flow,
@@ -92,6 +102,11 @@ def collect_rarely() -> None:
     """Flows make many objects and hardly any cycles; looking for cycles as often as Python does by itself costs a tenth."""
     gc.freeze()
     gc.set_threshold(1_000_000, 50, 100)
+
+
+def switch_quickly() -> None:
+    """The thread that writes to the ledger mostly waits; with Python's 5 ms it would wait that long after each answer."""
+    sys.setswitchinterval(0.0005)
 
 
 def prepare_recovery(folder: Path) -> None:
@@ -121,7 +136,9 @@ def main() -> None:
         if known is None:
             raise
         print(f"ballast: {known}", file=sys.stderr)
-        sys.exit(known.exit_code)
+        # A standby that lost the race for the ledger stands by again.
+        stands_by = isinstance(known, FencedError) and read_settings().run.standby
+        sys.exit(1 if stands_by else known.exit_code)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-import psycopg
 from psycopg.types.json import Jsonb
 
 from domain.messages import Decision
+from sinks.connecting import connect
 
 _INSERT = """
 INSERT INTO treasury.decision
@@ -19,7 +19,7 @@ class Decisions:
     """Writes decisions to `treasury.decision`, committed when it returns; the same id is written once."""
 
     def __init__(self, dsn: str) -> None:
-        self._connection = psycopg.connect(dsn, autocommit=True)
+        self._connection = connect(dsn, "executor", "decisions")
 
     def record(self, decisions: Sequence[Decision]) -> None:
         """Write decisions, all or none."""

@@ -14,7 +14,7 @@ batch folded once more. A second refusal is a contradiction, and stops the write
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from itertools import chain
 from typing import NamedTuple
 
@@ -25,9 +25,11 @@ from domain.books import balances
 from domain.errors import FencedError, InvariantError
 from domain.fold import Folded
 from domain.journal import Balance, Booked, Transaction
+from sinks.connecting import connect
 from sinks.ledger_batches import BatchSize, cut
 from sinks.ledger_memory import LedgerMemory, Prepared, is_refusal
 from sinks.ledger_reading import read_correlated
+from sinks.ledger_standby import Beat
 from sinks.ledger_taking import lock_shard, open_missing, take
 from sinks.ledger_writing import Batch, write_batch
 
@@ -76,16 +78,15 @@ class PostgresLedger:
         self._shard = shard
         self._size = BatchSize(batch_max)
         self._on_batch = on_batch
-        self._connection = psycopg.connect(dsn, autocommit=True, application_name=f"ballast ledger {shard}")
-        self._reading = psycopg.connect(dsn, autocommit=True, application_name=f"ballast ledger {shard} reading")
-        self._thread = ThreadPoolExecutor(1, f"ledger-{shard}")
-        try:
+        with ExitStack() as opened:
+            self._connection = opened.enter_context(connect(dsn, "writer", f"ledger {shard}"))
+            self._reading = opened.enter_context(connect(dsn, "writer", f"ledger {shard} reading"))
+            self._thread = opened.enter_context(ThreadPoolExecutor(1, f"ledger-{shard}"))
             self._fence = take(self._connection, shard)
+            opened.enter_context(closing(Beat(dsn, shard, self._fence)))
             open_missing(self._connection, accounts)
             self._memory = LedgerMemory(self._reading, shard)
-        except BaseException:
-            self.close()
-            raise
+            self._opened = opened.pop_all()
 
     def post(self, transactions: Sequence[Transaction]) -> Booked:
         """Post a run of transactions, cut into batches; equal to posting them one by one. Durable when it returns.
@@ -114,9 +115,7 @@ class PostgresLedger:
 
     def close(self) -> None:
         """Give the shard back; the next writer may take it."""
-        self._thread.shutdown()
-        self._connection.close()
-        self._reading.close()
+        self._opened.close()
 
     def _posted(self, transactions: Sequence[Transaction]) -> Iterator[Folded]:
         """Fold each batch while the one before it is written, and give it when it is committed."""

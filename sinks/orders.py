@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import psycopg
 from psycopg.rows import dict_row
 
 from domain.execution import WORDS, Change, Request, Row, What
 from domain.messages import CollateralTransfer, HedgeOrder
 from domain.reservations import Refused, Reserved, Slot, client_id_of, judge, reserved_row, what_of
+from sinks.connecting import connect
 from sinks.order_statements import CHANGES, LOCK, NOTE, STATEMENTS
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -36,7 +36,7 @@ class Reservations:
 
     def __init__(self, dsn: str, clock: Callable[[], int]) -> None:
         self._clock = clock
-        self._connection = psycopg.connect(dsn, autocommit=True, row_factory=dict_row)
+        self._connection = connect(dsn, "executor", "orders", dict_row)
 
     def reserve_order(self, order: HedgeOrder) -> Reserved | Refused:
         """Write an order down, or say why not (`domain.reservations.judge`)."""

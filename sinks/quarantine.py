@@ -3,10 +3,10 @@
 The coordinates are the key, so a replay writes nothing twice.
 """
 
-import psycopg
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from domain.errors import Rejection
+from sinks.connecting import connect
 
 _INSERT = """
 INSERT INTO treasury.quarantine (topic, partition, "offset", reason, detail, key, raw)
@@ -29,7 +29,7 @@ class QuarantineSink(FixedPartitionedSink[Rejection, None]):
 
 class _Quarantine(StatefulSinkPartition[Rejection, None]):
     def __init__(self, dsn: str) -> None:
-        self._connection = psycopg.connect(dsn, autocommit=True)
+        self._connection = connect(dsn, "executor", "quarantine")
 
     def write_batch(self, values: list[Rejection]) -> None:
         rows = [(r.topic, r.partition, r.offset, r.reason, r.detail.replace("\0", "�"), r.key, r.raw) for r in values]

@@ -17,7 +17,7 @@ import psycopg
 
 from app.bench.load import produce_trades
 from app.bench.pace import decision_latencies_ms, pace_trades
-from app.bench.posting import copy_rate, posting_rate
+from app.bench.posting.trades import copy_rate, posting_rate
 from app.bench.stages import stages_us
 from app.session import Market, Session, open_session
 from app.settings import Data, Run, Settings, read_settings

@@ -265,29 +265,64 @@ BEGIN
         RETURN NULL; -- an empty statement
     END IF;
 
-    SELECT k.tx_id INTO bad
+    -- The headers of one batch are as many as its transactions: the one place where hashing them is right for any ledger.
+    SET LOCAL enable_hashjoin = on;
+    SET LOCAL enable_nestloop = off;
+    WITH headers AS MATERIALIZED (SELECT t.tx_id, t.n_entries FROM ledger.tx t WHERE t.batch_id = the_batch)
+    SELECT k.tx_id, k.is_balanced INTO bad
     FROM (
-        SELECT n.tx_id, sum(n.side * n.amount) AS net FROM new_rows n GROUP BY n.tx_id, n.currency, n.layer
+        SELECT c.tx_id, sum(c.legs) AS legs, max(c.last_leg) AS last_leg, bool_and(c.net = 0) AS is_balanced
+        FROM (
+            SELECT n.tx_id, count(*) AS legs, max(n.leg) AS last_leg, sum(n.side * n.amount) AS net
+            FROM new_rows n GROUP BY n.tx_id, n.currency, n.layer
+        ) c
+        GROUP BY c.tx_id
     ) k
-    WHERE k.net <> 0 LIMIT 1;
-    IF FOUND THEN
+    LEFT JOIN headers h ON h.tx_id = k.tx_id
+    WHERE NOT k.is_balanced OR h.n_entries IS DISTINCT FROM k.legs OR k.last_leg <> k.legs LIMIT 1;
+    SET LOCAL enable_hashjoin = off;
+    SET LOCAL enable_nestloop = on;
+    IF FOUND AND NOT bad.is_balanced THEN
         RAISE EXCEPTION USING ERRCODE = 'LG001', MESSAGE = 'transaction ' || bad.tx_id || ' is unbalanced';
-    END IF;
-
-    SELECT k.tx_id INTO bad
-    FROM (SELECT n.tx_id, count(*) AS legs, max(n.leg) AS last_leg FROM new_rows n GROUP BY n.tx_id) k
-    LEFT JOIN ledger.tx t ON t.tx_id = k.tx_id
-    WHERE t.n_entries IS DISTINCT FROM k.legs OR k.last_leg <> k.legs OR t.batch_id <> the_batch LIMIT 1;
-    IF FOUND THEN
+    ELSIF FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'LG002', MESSAGE = 'transaction ' || bad.tx_id
             || ' has no header in this batch, or not the number of entries that it says';
     END IF;
 
-    -- Accounts are open leaves of this shard, versions go on without a gap, and the balances are what the last entries say.
+    SELECT
+        min((t.effective_at AT TIME ZONE 'UTC')::DATE),
+        max((t.effective_at AT TIME ZONE 'UTC')::DATE),
+        bool_or(t.cause_tx_id IS NOT NULL)
+    INTO first_date, last_date, has_causes FROM ledger.tx t WHERE t.batch_id = the_batch;
+    IF first_date < last_date THEN
+        INSERT INTO ledger.effective_delta
+        SELECT n.account_id, n.currency, n.layer, (t.effective_at AT TIME ZONE 'UTC')::DATE, the_batch,
+            sum(n.side * n.amount)
+        FROM new_rows n JOIN ledger.tx t USING (tx_id)
+        GROUP BY 1, 2, 3, 4;
+    END IF;
+
+    -- Accounts are open leaves of this shard, versions go on without a gap, and the balances are what the entries have made
+    -- of the ones before. The same sums are those by effective date, if it is one for all.
+    WITH moved AS MATERIALIZED (
+        SELECT n.account_id, n.currency, n.layer, min(n.version) AS first, max(n.version) AS last, count(*) AS entries,
+            sum(n.side * n.amount) AS delta
+        FROM new_rows n GROUP BY n.account_id, n.currency, n.layer
+    ),
+    by_date AS (
+        INSERT INTO ledger.effective_delta
+        SELECT m.account_id, m.currency, m.layer, first_date, the_batch, m.delta FROM moved m WHERE first_date = last_date
+    ),
+    seal AS (
+        INSERT INTO ledger.batch_seal SELECT the_batch, sum(m.entries) FROM moved m
+    )
     SELECT k.account_id, k.currency, a.status, a.is_summary OR a.shard <> h.shard AS is_elsewhere INTO bad
     FROM (
-        SELECT n.account_id, n.currency, min(n.version) AS first, max(n.version) AS last, count(*) AS entries
-        FROM new_rows n GROUP BY n.account_id, n.currency
+        SELECT m.account_id, m.currency, min(m.first) AS first, max(m.last) AS last, sum(m.entries) AS entries,
+            coalesce(sum(m.delta) FILTER (WHERE m.layer = 1), 0) AS settled,
+            coalesce(sum(m.delta) FILTER (WHERE m.layer = 2), 0) AS pending,
+            coalesce(sum(m.delta) FILTER (WHERE m.layer = 3), 0) AS encumbered
+        FROM moved m GROUP BY m.account_id, m.currency
     ) k
     CROSS JOIN (SELECT b.shard FROM ledger.batch b WHERE b.batch_id = the_batch) h
     LEFT JOIN ledger.account a ON a.account_id = k.account_id
@@ -302,6 +337,13 @@ BEGIN
             WHEN 2 THEN b.pending_debit - b.pending_credit
             ELSE b.encumbered_debit - b.encumbered_credit
         END
+        OR CASE f.layer
+            WHEN 1 THEN b.settled_debit - b.settled_credit - k.settled <> f.balance_after
+            WHEN 2 THEN b.pending_debit - b.pending_credit - k.pending <> f.balance_after
+            WHEN 3 THEN b.encumbered_debit - b.encumbered_credit - k.encumbered <> f.balance_after
+            ELSE (b.settled_debit - b.settled_credit, b.pending_debit - b.pending_credit, b.encumbered_debit - b.encumbered_credit)
+                <> (k.settled, k.pending, k.encumbered) -- the first entries of this balance
+        END
     LIMIT 1;
     IF FOUND AND bad.status IS DISTINCT FROM 'open' THEN
         RAISE EXCEPTION USING ERRCODE = 'LG003', MESSAGE = 'account ' || bad.account_id || ' is unknown or not open';
@@ -311,25 +353,6 @@ BEGIN
     ELSIF FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'LG004',
             MESSAGE = 'entries of account ' || bad.account_id || ' in ' || bad.currency || ' do not fit its balance';
-    END IF;
-
-    INSERT INTO ledger.batch_seal SELECT the_batch, count(*) FROM new_rows;
-
-    SELECT
-        min((t.effective_at AT TIME ZONE 'UTC')::DATE),
-        max((t.effective_at AT TIME ZONE 'UTC')::DATE),
-        bool_or(t.cause_tx_id IS NOT NULL)
-    INTO first_date, last_date, has_causes FROM ledger.tx t WHERE t.batch_id = the_batch;
-    IF first_date = last_date THEN
-        INSERT INTO ledger.effective_delta
-        SELECT n.account_id, n.currency, n.layer, first_date, the_batch, sum(n.side * n.amount)
-        FROM new_rows n GROUP BY 1, 2, 3;
-    ELSE
-        INSERT INTO ledger.effective_delta
-        SELECT n.account_id, n.currency, n.layer, (t.effective_at AT TIME ZONE 'UTC')::DATE, the_batch,
-            sum(n.side * n.amount)
-        FROM new_rows n JOIN ledger.tx t USING (tx_id)
-        GROUP BY 1, 2, 3, 4;
     END IF;
 
     IF has_causes OR EXISTS (SELECT FROM new_rows n WHERE n.layer > 1 AND n.amount < 0) THEN

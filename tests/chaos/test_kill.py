@@ -98,6 +98,25 @@ def test_a_ledger_is_taken_over(trading: tuple[Session, Path]) -> None:
     assert {} == {name: found for name, found in check_invariants(session.places, session.venue_url).items() if found}
 
 
+def test_a_standby_takes_over_from_a_worker_that_was_only_paused(trading: tuple[Session, Path]) -> None:
+    """It waits while the first one works, goes on within seconds when that one hangs, and keeps it out when it wakes."""
+    session, folder = trading
+    first = start_worker(session, folder / "first.log")
+    with CrowdThread(session.places.kafka, 4, 40), open_folder() as elsewhere:
+        until(_booked_more_than(session, 10), "trades")
+        own = {"BALLAST_DATA": f'{{"folder": "{elsewhere}"}}', "BALLAST_RUN": '{"standby": true}'}
+        standby = start_worker(session, folder / "standby.log", **own)
+        until(lambda: "worker.stands_by" in (folder / "standby.log").read_text(), "the standby")
+        os.kill(first.pid, signal.SIGSTOP)
+        until(_booked_more_than(session, _trades(session) + 20), "more trades")
+        os.kill(first.pid, signal.SIGCONT)
+        assert 0 != first.wait(30)
+        until(_booked_more_than(session, _trades(session) + 20), "trades that nobody disturbs")
+    settle(session.places)
+    assert 0 == timed_stop(standby)[1]
+    assert {} == {name: found for name, found in check_invariants(session.places, session.venue_url).items() if found}
+
+
 def test_a_stopped_worker_resumes(trading: tuple[Session, Path]) -> None:
     """SIGTERM in full flight ends it within seconds with code 0; the next one goes on where it stopped."""
     session, folder = trading

@@ -158,9 +158,10 @@ def test_a_writer_that_lost_its_lock_is_fenced(open_ledger: Open, sql: Sql) -> N
 
 
 def test_balances_that_somebody_else_changed_stop_the_writer(open_ledger: Open, sql: Sql) -> None:
-    """A version that is not the one expected means another writer."""
+    """A version that is not the one expected means that somebody got around the guards."""
     ledger = open_ledger()
     ledger.post([moved(1, CASH, USER, 5)])
+    sql("SET session_replication_role = replica")
     sql("UPDATE ledger.balance SET version = version + 1")
     with pytest.raises(FencedError):
         ledger.post([moved(2, CASH, USER, 5)])

@@ -1,131 +1,48 @@
-"""The guards of the database, each tried by somebody who writes SQL and knows the tables."""
+"""The guards of the database, each tried by somebody who writes SQL and knows the tables.
+
+What belongs to posting is tried twice: by a superuser, whom no privilege stops, and in the role of the writer, whom
+nothing but these guards stops. What the writer has no privilege for is in `test_roles`, holds and the like are in
+`test_cause_guards`.
+"""
 
 from collections.abc import Callable, Iterator
-from typing import Any, LiteralString
+from typing import LiteralString
 
 import psycopg
 import pytest
 from psycopg import sql as composed
 
-from domain.ids import timed_id
-from sinks.ledger import PostgresLedger
-from tests.domain.ledger_workloads import ACCOUNTS, CASH, LIMITED, USER, moved
+from tests.sinks.intruder import CASH, NEW, NO_HASH, POSTED, REJECTED, USER, EntryRow, Intruder, moved, refused, seed
 
 pytestmark = pytest.mark.postgres
-
-NO_HASH, BODY = bytes(32), bytes(16)
-POSTED = moved(1, CASH, USER, 5)
-REJECTED = moved(2, LIMITED, CASH, 99)
-NEW = [timed_id(1_700_000_001_000, "guard", str(n)) for n in range(9)]
-
-EntryRow = tuple[str, int, int, int, int, int, str, int, int]
-
-
-class Intruder:
-    """Writes by itself what the writer writes, as far as it is told, in one transaction."""
-
-    def __init__(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
-        self.connection = connection
-        self.hash = self.one("SELECT hash FROM ledger.batch ORDER BY batch_id DESC LIMIT 1")
-        self.fence = self.one("SELECT fence FROM ledger.writer WHERE shard = 0")
-
-    def one(self, statement: str, *values: object) -> Any:
-        row = self.connection.execute(statement, values).fetchone()
-        return row and row[0]
-
-    def batch(self, n_tx: int = 0, n_entries: int = 0, **changed: Any) -> Any:
-        facts = {"fence": self.fence, "prev_hash": self.hash, "hash": b"h" * 32, "n_rejected": 0} | changed
-        return self.one(
-            """
-            INSERT INTO ledger.batch (shard, fence, n_tx, n_entries, n_duplicates, n_conflicts, n_rejected, source,
-                prev_hash, hash)
-            VALUES (0, %s, %s, %s, 0, 0, %s, '{}', %s, %s) RETURNING batch_id
-            """,
-            *(facts["fence"], n_tx, n_entries, facts["n_rejected"], facts["prev_hash"], facts["hash"]),
-        )
-
-    def header(self, batch_id: int, id_: str, n_entries: int = 2, *, at: str = "2023-11-14", reverses: Any = None) -> None:
-        self.connection.execute(
-            """
-            INSERT INTO ledger.tx (tx_id, batch_id, source_offset, effective_at, position, n_entries, correlation_id,
-                reverses, template, source, body_hash, meta)
-            VALUES (%s, %s, 0, %s, 1, %s, %s, %s, 'GUARD', 'guard', %s, '{}')
-            """,
-            (id_, batch_id, at, n_entries, id_, reverses, BODY),
-        )
-
-    def reject(self, batch_id: int, id_: str) -> None:
-        self.connection.execute(
-            """
-            INSERT INTO ledger.reject (tx_id, batch_id, position, reason, template, source, source_offset, body_hash,
-                payload)
-            VALUES (%s, %s, 1, 'guard', 'GUARD', 'guard', 0, %s, '{}')
-            """,
-            (id_, batch_id, BODY),
-        )
-
-    def entries(self, *rows: EntryRow) -> None:
-        with self.connection.cursor().copy("COPY ledger.entry FROM STDIN") as copy:
-            for row in rows:
-                copy.write_row(row)
-
-    def balances(self, cash: int, user: int, version: int = 2) -> None:
-        self.connection.execute(
-            "UPDATE ledger.balance SET settled_debit = %s, version = %s WHERE account_id = 101", (cash, version)
-        )
-        self.connection.execute(
-            "UPDATE ledger.balance SET settled_credit = %s, version = %s WHERE account_id = 102", (user, version)
-        )
 
 
 def two(id_: str, **changed: int) -> list[EntryRow]:
     """Two entries that are right, but for what is changed: 7 more on each side of what is posted."""
     facts = {"account": 102, "amount": 7, "after": -12, "version": 2, "layer": 1, "leg": 2, "side": -1} | changed
-    first = (id_, 2, 101, 1, 1, 1, "USD", 7, 12)
-    return [
-        first,
-        (
-            id_,
-            facts["version"],
-            facts["account"],
-            facts["leg"],
-            facts["layer"],
-            facts["side"],
-            "USD",
-            facts["amount"],
-            facts["after"],
-        ),
-    ]
+    moved = (facts["layer"], facts["side"], "USD", facts["amount"], facts["after"])
+    return [(id_, 2, 101, 1, 1, 1, "USD", 7, 12), (id_, facts["version"], facts["account"], facts["leg"], *moved)]
 
 
 @pytest.fixture
-def ledger(dsn: str) -> Iterator[PostgresLedger]:
-    """A ledger with one posted transaction, over 5, and one rejected."""
-    opened = PostgresLedger(dsn, accounts=ACCOUNTS)
-    opened.post([POSTED, REJECTED])
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def intruder(ledger: PostgresLedger, dsn: str) -> Iterator[Intruder]:
-    """Somebody else who is connected to the same database."""
+def chief(dsn: str) -> Iterator[Intruder]:
+    """A superuser, who has posted one transaction, over 5, and rejected one."""
     with psycopg.connect(dsn) as connection:
-        yield Intruder(connection)
+        chief = Intruder(connection)
+        seed(chief)
+        yield chief
         connection.rollback()
 
 
-def refused(intruder: Intruder, code: str, attempt: Callable[[], object]) -> None:
-    """The attempt, or its commit, is refused with this SQLSTATE."""
-
-    def committed() -> None:
-        attempt()
-        intruder.connection.commit()
-
-    with pytest.raises(psycopg.Error) as caught:
-        committed()
-    intruder.connection.rollback()
-    assert code == caught.value.sqlstate
+@pytest.fixture(params=["superuser", "writer"])
+def intruder(chief: Intruder, dsn: str, request: pytest.FixtureRequest) -> Iterator[Intruder]:
+    """Somebody else who is connected to the same database: a superuser, or somebody in the role of the writer."""
+    with psycopg.connect(dsn) as connection:
+        if request.param == "writer":
+            connection.execute("SET ROLE ballast_writer")
+            connection.commit()
+        yield Intruder(connection)
+        connection.rollback()
 
 
 def test_what_the_writer_does_an_intruder_can_do_by_the_same_rules(intruder: Intruder) -> None:
@@ -169,9 +86,10 @@ def test_entries_that_are_wrong_are_refused(intruder: Intruder, code: str, rows:
     refused(intruder, code, attempt)
 
 
-def test_entries_to_a_frozen_account_are_refused(intruder: Intruder) -> None:
+def test_entries_to_a_frozen_account_are_refused(intruder: Intruder, chief: Intruder) -> None:
     """An account that is not open takes no entry."""
-    intruder.connection.execute("UPDATE ledger.account SET status = 'frozen' WHERE account_id = 102")
+    chief.run("UPDATE ledger.account SET status = 'frozen' WHERE account_id = 102")
+    chief.connection.commit()
 
     def attempt() -> None:
         batch_id = intruder.batch(1, 2)
@@ -184,8 +102,8 @@ def test_entries_to_a_frozen_account_are_refused(intruder: Intruder) -> None:
 
 def test_entries_for_a_posted_transaction_are_refused(intruder: Intruder) -> None:
     """What is posted gets no second set of entries, nor one more."""
-    more = [(POSTED.id, 2, 101, 3, 1, 1, "USD", 7, 12), (POSTED.id, 2, 102, 4, 1, -1, "USD", 7, -12)]
-    refused(intruder, "23505", lambda: intruder.entries(*two(POSTED.id)))
+    more = [(POSTED, 2, 101, 3, 1, 1, "USD", 7, 12), (POSTED, 2, 102, 4, 1, -1, "USD", 7, -12)]
+    refused(intruder, "23505", lambda: intruder.entries(*two(POSTED)))
     refused(intruder, "LG002", lambda: intruder.entries(*more))
 
 
@@ -214,50 +132,96 @@ def test_a_batch_is_refused_at_commit_if_it_is_not_what_it_says(intruder: Intrud
 def test_headers_that_are_wrong_are_refused(intruder: Intruder) -> None:
     """A header needs a batch, an id that is free, two entries at least, and an original that is there."""
     refused(intruder, "LG002", lambda: intruder.header(10**9, NEW[0]))
-    refused(intruder, "23505", lambda: intruder.header(intruder.batch(1, 2), POSTED.id))
-    refused(intruder, "LG006", lambda: intruder.header(intruder.batch(1, 2), REJECTED.id))
+    refused(intruder, "23505", lambda: intruder.header(intruder.batch(1, 2), POSTED))
+    refused(intruder, "LG006", lambda: intruder.header(intruder.batch(1, 2), REJECTED))
     refused(intruder, "23514", lambda: intruder.header(intruder.batch(1, 2), NEW[0], 1))
-    refused(intruder, "LG006", lambda: intruder.header(intruder.batch(1, 2), NEW[0], reverses=NEW[1]))
-    refused(intruder, "LG006", lambda: intruder.header(intruder.batch(1, 2), NEW[0], reverses=REJECTED.id))
 
 
-def test_a_second_reversal_is_refused(intruder: Intruder, ledger: PostgresLedger) -> None:
-    """The database alone sees to it that nothing is reversed twice."""
-    back = moved(3, CASH, USER, -5)._replace(reverses=POSTED.id)
-    ledger.post([back])
-    intruder.hash = intruder.one("SELECT hash FROM ledger.batch ORDER BY batch_id DESC LIMIT 1")
-    refused(intruder, "23505", lambda: intruder.header(intruder.batch(1, 2), NEW[0], reverses=POSTED.id))
+def test_a_header_without_entries_is_refused(intruder: Intruder) -> None:
+    """The entries that a batch is short of cannot be those of another of its transactions."""
+
+    def attempt() -> None:
+        batch_id = intruder.batch(2, 4)
+        rows = [intruder.move(NEW[0], number, leg) for number, leg in enumerate(moved(101, 102, 1) * 2, 1)]
+        intruder.header(batch_id, NEW[0], 4)
+        intruder.header(batch_id, NEW[1], 2)
+        intruder.entries(*rows)
+
+    refused(intruder, "LG002", attempt)
 
 
-def test_a_hold_ends_once_and_one_way(intruder: Intruder) -> None:
+def test_a_batch_of_another_transaction_takes_no_more(intruder: Intruder) -> None:
+    """Nobody gets around fence and chain by adding to a batch that is committed, not even to an empty one."""
+    empty = intruder.batch()
+    intruder.connection.commit()
+    for batch_id in (empty, empty - 1, empty - 2):
+        refused(intruder, "LG002", lambda batch_id=batch_id: intruder.header(batch_id, NEW[0]))  # type: ignore[misc]
+        refused(intruder, "LG002", lambda batch_id=batch_id: intruder.reject(batch_id, NEW[0]))  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("add", [Intruder.header, Intruder.reject])
+def test_a_batch_that_was_checked_early_takes_no_more(intruder: Intruder, add: Callable[..., None]) -> None:
+    """The check at commit can be called for before it, and is then as good as one at commit."""
+
+    def attempt() -> None:
+        batch_id = intruder.batch()
+        intruder.run("SET CONSTRAINTS ALL IMMEDIATE")
+        add(intruder, batch_id, NEW[0])
+
+    refused(intruder, "LG002", attempt)
+
+
+def test_a_batch_has_its_entries_in_one_statement(intruder: Intruder) -> None:
+    """What was judged as a whole is not added to."""
+
+    def attempt() -> None:
+        batch_id = intruder.batch(2, 4)
+        for id_ in NEW[:2]:
+            rows = [intruder.move(id_, number, leg) for number, leg in enumerate(moved(101, 102, 1), 1)]
+            intruder.header(batch_id, id_)
+            intruder.entries(*rows)
+
+    refused(intruder, "23505", attempt)
+
+
+def test_a_hold_ends_once_and_one_way(chief: Intruder) -> None:
     """Captured in parts, then as a whole or voided: the end is unique, and only captures have parts."""
     add = "INSERT INTO ledger.resolution (cause_tx_id, relation, part, is_final, tx_id) VALUES (%s, %s, %s, %s, %s)"
 
     def resolve(relation: str, part: int, is_final: bool, by: int) -> None:
-        intruder.connection.execute(add, (POSTED.id, relation, part, is_final, NEW[by]))
+        chief.connection.execute(add, (POSTED, relation, part, is_final, NEW[by]))
 
     resolve("captured", 0, False, 0)
     resolve("captured", 1, True, 1)
-    intruder.connection.commit()
-    refused(intruder, "23505", lambda: resolve("captured", 1, False, 2))
-    refused(intruder, "23505", lambda: resolve("voided", 0, True, 3))
-    refused(intruder, "23505", lambda: resolve("captured", 2, True, 4))
-    refused(intruder, "23514", lambda: resolve("voided", 1, True, 5))
-    refused(intruder, "23505", lambda: resolve("reversed", 0, True, 1))
+    chief.connection.commit()
+    refused(chief, "23505", lambda: resolve("captured", 1, False, 2))
+    refused(chief, "23505", lambda: resolve("voided", 0, True, 3))
+    refused(chief, "23505", lambda: resolve("captured", 2, True, 4))
+    refused(chief, "23514", lambda: resolve("voided", 1, True, 5))
+    refused(chief, "23505", lambda: resolve("reversed", 0, True, 1))
 
 
 def test_a_posted_id_cannot_be_rejected(intruder: Intruder) -> None:
     """Ids of posted and of rejected transactions are one key space."""
-    refused(intruder, "LG006", lambda: intruder.reject(intruder.batch(n_rejected=1), POSTED.id))
-    refused(intruder, "23505", lambda: intruder.reject(intruder.batch(n_rejected=1), REJECTED.id))
+    refused(intruder, "LG006", lambda: intruder.reject(intruder.batch(n_rejected=1), POSTED))
+    refused(intruder, "23505", lambda: intruder.reject(intruder.batch(n_rejected=1), REJECTED))
 
 
-def test_a_closed_period_takes_nothing(intruder: Intruder) -> None:
+def test_a_closed_period_takes_nothing(intruder: Intruder, chief: Intruder) -> None:
     """A header that is effective before the end of the closed period is refused, at its end it is not."""
-    intruder.connection.execute("INSERT INTO ledger.closed_period (closed_until) VALUES ('2023-11-14 00:00+00')")
-    intruder.connection.commit()
-    refused(intruder, "LG005", lambda: intruder.header(intruder.batch(1, 2), NEW[0], at="2023-11-13 23:59:59.999+00"))
-    intruder.header(intruder.batch(1, 2), NEW[0], at="2023-11-14 00:00+00")
+    chief.run("INSERT INTO ledger.closed_period (closed_until) VALUES ('2023-11-14 00:00+00')")
+    chief.connection.commit()
+    late, in_time = "2023-11-13 23:59:59.999+00", "2023-11-14 00:00+00"
+    refused(intruder, "LG005", lambda: intruder.header(intruder.batch(1, 2), NEW[0], effective_at=late))
+    intruder.header(intruder.batch(1, 2), NEW[0], effective_at=in_time)
+
+
+def test_the_fence_does_not_fall(intruder: Intruder) -> None:
+    """A writer that was fenced cannot make itself the newest again, nor take the place of another shard's."""
+    refused(intruder, "LG007", lambda: intruder.run("UPDATE ledger.writer SET fence = fence - 1"))
+    refused(
+        intruder, "23505", lambda: intruder.run("INSERT INTO ledger.writer (shard, fence, host, pid) VALUES (0, 1, '', 1)")
+    )
 
 
 def test_an_older_fence_is_refused(intruder: Intruder) -> None:
@@ -293,25 +257,25 @@ APPEND_ONLY = [
 
 
 @pytest.mark.parametrize("table", APPEND_ONLY)
-def test_history_cannot_be_changed(intruder: Intruder, table: str) -> None:
+def test_history_cannot_be_changed(chief: Intruder, table: str) -> None:
     """No update, delete or truncate, not even of nothing."""
     name = composed.Identifier("ledger", table)
-    column = intruder.one("SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum = 2", f"ledger.{table}")
+    column = chief.one("SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum = 2", f"ledger.{table}")
     changes = [
         composed.SQL("UPDATE {} SET {} = {}").format(name, composed.Identifier(column), composed.Identifier(column)),
         composed.SQL("DELETE FROM {}").format(name),
         composed.SQL("TRUNCATE {}").format(name),
     ]
     for change in changes:
-        refused(intruder, "LG009", lambda change=change: intruder.connection.execute(change))  # type: ignore[misc]
+        refused(chief, "LG009", lambda change=change: chief.run(change))  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("table", ["account", "balance", "writer"])
-def test_state_cannot_be_removed(intruder: Intruder, table: str) -> None:
+def test_state_cannot_be_removed(chief: Intruder, table: str) -> None:
     """Accounts, balances and writers change, but do not go away."""
     name = composed.Identifier("ledger", table)
     for change in (composed.SQL("DELETE FROM {}"), composed.SQL("TRUNCATE {} CASCADE")):
-        refused(intruder, "LG009", lambda change=change: intruder.connection.execute(change.format(name)))  # type: ignore[misc]
+        refused(chief, "LG009", lambda change=change: chief.connection.execute(change.format(name)))  # type: ignore[misc]
 
 
 KEPT = [
@@ -323,9 +287,9 @@ KEPT = [
 
 
 @pytest.mark.parametrize("change", KEPT)
-def test_an_account_keeps_what_its_entries_rest_on(intruder: Intruder, change: LiteralString) -> None:
+def test_an_account_keeps_what_its_entries_rest_on(chief: Intruder, change: LiteralString) -> None:
     """Code, id, side and shard of an account do not change."""
-    refused(intruder, "LG009", lambda: intruder.connection.execute(change))
+    refused(chief, "LG009", lambda: chief.run(change))
 
 
 BROKEN_LIMITS = [
@@ -337,9 +301,9 @@ BROKEN_LIMITS = [
 
 
 @pytest.mark.parametrize("change", BROKEN_LIMITS)
-def test_a_limit_that_is_already_broken_is_refused(intruder: Intruder, change: LiteralString) -> None:
+def test_a_limit_that_is_already_broken_is_refused(chief: Intruder, change: LiteralString) -> None:
     """Limits of an account reach its balances at once, and a balance beyond them refuses."""
-    refused(intruder, "23514", lambda: intruder.connection.execute(change))
+    refused(chief, "23514", lambda: chief.run(change))
 
 
 OVERDRAWN = [
@@ -354,20 +318,79 @@ OVERDRAWN = [
 
 
 @pytest.mark.parametrize("change", OVERDRAWN)
-def test_a_balance_beyond_its_limits_is_refused(intruder: Intruder, change: LiteralString) -> None:
+def test_a_balance_beyond_its_limits_is_refused(intruder: Intruder, chief: Intruder, change: LiteralString) -> None:
     """What is held counts as gone, what is to come counts as there, and nothing held is negative."""
-    intruder.connection.execute("UPDATE ledger.account SET min_available = 0, max_balance = 50 WHERE account_id = 101")
-    intruder.connection.commit()
-    refused(intruder, "23514", lambda: intruder.connection.execute(change))
+    chief.run("UPDATE ledger.account SET min_available = 0, max_balance = 50 WHERE account_id = 101")
+    chief.connection.commit()
+    refused(intruder, "23514", lambda: intruder.run(change))
 
 
-def test_a_balance_opens_with_the_limits_of_its_account(intruder: Intruder) -> None:
+def test_a_balance_opens_with_the_limits_of_its_account(chief: Intruder) -> None:
     """Whatever is written, normal side and limits are the account's, and another currency than its own is refused."""
     opens = """
         INSERT INTO ledger.balance (account_id, currency, version, last_batch_id, normal_side, min_available)
         VALUES (%s, 'EUR', 0, 0, 1, -1000)
     """
-    intruder.connection.execute(opens, (103,))
-    found = intruder.one("SELECT (normal_side, min_available)::TEXT FROM ledger.balance WHERE account_id = 103")
+    chief.connection.execute(opens, (103,))
+    found = chief.one("SELECT (normal_side, min_available)::TEXT FROM ledger.balance WHERE account_id = 103")
     assert found == "(-1,0)"
-    refused(intruder, "LG003", lambda: intruder.connection.execute(opens, (106,)))
+    refused(chief, "LG003", lambda: chief.connection.execute(opens, (107,)))
+
+
+ALONE = [
+    "UPDATE ledger.balance SET settled_debit = settled_debit + 1 WHERE account_id = 101",
+    "UPDATE ledger.balance SET settled_debit = 6, settled_credit = 1 WHERE account_id = 101",
+    "UPDATE ledger.balance SET version = version - 1 WHERE account_id = 101",
+    "UPDATE ledger.balance SET version = version + 1 WHERE account_id = 101",
+    "UPDATE ledger.balance SET version = 99, settled_debit = 104 WHERE account_id = 101",
+    """INSERT INTO ledger.balance (account_id, currency, version, last_batch_id, settled_credit, normal_side)
+        VALUES (103, 'USD', 0, 0, 5, 1)""",
+    """INSERT INTO ledger.balance (account_id, currency, version, last_batch_id, settled_credit, normal_side)
+        VALUES (103, 'USD', 1, 1, 5, 1)""",
+]
+
+
+@pytest.mark.parametrize("change", ALONE)
+def test_a_balance_does_not_move_alone(intruder: Intruder, change: LiteralString) -> None:
+    """Without a version, which counts the entries, no total changes; and without a batch of its own no version does."""
+    refused(intruder, "LG004", lambda: intruder.run(change))
+
+
+def test_a_balance_does_not_move_beside_a_batch(intruder: Intruder) -> None:
+    """A batch that is right in all its parts takes no other balance with it."""
+
+    def attempt() -> None:
+        intruder.book(NEW[0], moved(CASH, USER, 5))
+        intruder.run(
+            "INSERT INTO ledger.balance (account_id, currency, version, last_batch_id, settled_credit, normal_side) "
+            "VALUES (103, 'USD', 1, %s, 5, 1)",
+            intruder.batch_id,
+        )
+
+    refused(intruder, "LG002", attempt)
+
+
+@pytest.mark.parametrize("also", ["pending_debit = 3", "encumbered_credit = 3", "settled_credit = 1"])
+def test_a_balance_moves_by_its_entries_in_every_layer(intruder: Intruder, also: str) -> None:
+    """What the entries do not say of a layer does not move with them, though the version does."""
+
+    def attempt() -> None:
+        batch_id = intruder.batch(1, 2)
+        intruder.balances(12, 12)
+        moves = f"UPDATE ledger.balance SET version = 3, {also}, last_batch_id = %s WHERE account_id = 101"  # noqa: S608
+        intruder.run(moves, batch_id)
+        intruder.header(batch_id, NEW[0])
+        (first, second) = two(NEW[0])
+        intruder.entries((first[0], 3, *first[2:]), second)
+
+    refused(intruder, "LG004", attempt)
+
+
+def test_a_guard_is_not_led_astray_by_operators_of_others(intruder: Intruder, chief: Intruder) -> None:
+    """Whatever path a session searches, `=` is the `=` of Postgres."""
+    chief.run("CREATE SCHEMA lure; GRANT USAGE ON SCHEMA lure TO PUBLIC")
+    chief.run("CREATE FUNCTION lure.yes(BIGINT, BIGINT) RETURNS BOOLEAN IMMUTABLE LANGUAGE sql AS 'SELECT TRUE'")
+    chief.run("CREATE OPERATOR lure.= (LEFTARG = BIGINT, RIGHTARG = BIGINT, FUNCTION = lure.yes)")
+    chief.connection.commit()
+    intruder.run("SET search_path = lure, pg_catalog")
+    refused(intruder, "LG007", lambda: intruder.batch(fence=intruder.fence - 1))

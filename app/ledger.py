@@ -1,0 +1,198 @@
+"""What the ledger says, as reports: balances, statements and trial balances at any time, and what can be done about it.
+
+A time is on one of two axes: *recorded*, when the ledger heard of something, and *effective*, when it happened. Amounts are
+in minor units, in the account's normal direction.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+from psycopg.rows import TupleRow
+
+from app.ledger_tables import plain, plain_rows
+from app.places import named_dsn
+from app.running import find_places
+from app.settings import Settings
+from connectors.clock import as_utc, now_ms
+from domain.errors import BallastError
+from domain.journal import CREDIT, DEBIT, Entry, Layer, Outcome, Transaction, Verdict
+from domain.templates.reversal import reversal
+from sinks.connecting import connect
+from sinks.ledger_export import snapshot
+from sinks.ledger_queries import ask
+
+Connection = psycopg.Connection[TupleRow]
+Report = dict[str, Any]
+
+LAYERS = ("settled", "pending", "encumbered")
+SUMMED = ("currency", "layer", "debits", "credits")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def find_ledger(settings: Settings) -> str:
+    """The database that settings name, else that of what runs over the data folder; ConfigError when there is none."""
+    return named_dsn(settings) or find_places(settings).dsn
+
+
+def now() -> datetime:
+    """The time of this machine."""
+    return as_utc(now_ms())
+
+
+def axis_of(*, is_effective: bool) -> str:
+    return "effective" if is_effective else "recorded"
+
+
+def read_balances(dsn: str, account: str | None, as_of: datetime | None, *, is_effective: bool) -> Report:
+    """One account or all, now or at a time; a row per account and currency. BallastError for an account that is not there."""
+    with connect(dsn, "reader", "ledger balance") as connection, snapshot(connection):
+        _known(connection, account)
+        if as_of is None:
+            rows = plain_rows(ask(connection, "balances", {"account": account}))
+        else:
+            codes = [account] if account is not None else _codes(connection)
+            rows = [row for code in codes for row in _balances_at(connection, code, as_of, is_effective=is_effective)]
+    return {"as_of": plain(as_of), "axis": axis_of(is_effective=is_effective), "balances": rows}
+
+
+def _balances_at(connection: Connection, account: str, as_of: datetime, *, is_effective: bool) -> list[Report]:
+    name = f"balance_{axis_of(is_effective=is_effective)}"
+    found = plain_rows(ask(connection, name, {"account": account, "as_of": as_of}))
+    currencies = sorted({row["currency"] for row in found})
+    layers = {(row["currency"], row["layer"]): row["balance"] for row in found}
+    return [
+        {"account": account, "currency": currency, **{layer: layers[currency, layer] for layer in LAYERS}}
+        for currency in currencies
+    ]
+
+
+def read_statement(
+    dsn: str, account: str, currency: str | None, since: datetime | None, until: datetime | None, *, is_effective: bool
+) -> Report:
+    """The entries of [since, until) between an opening and a closing row per currency and layer."""
+    axis = axis_of(is_effective=is_effective)
+    parameters = {
+        "account": account,
+        "since": since or "-infinity",
+        "until": until or "infinity",
+        "axis": axis,
+        "currency": currency,
+    }
+    with connect(dsn, "reader", "ledger statement") as connection:
+        _known(connection, account)
+        rows = plain_rows(ask(connection, "statement", parameters))
+    return {"account": account, "axis": axis, "since": plain(since), "until": plain(until), "lines": rows}
+
+
+def read_trial_balance(dsn: str, as_of: datetime | None, *, is_effective: bool) -> Report:
+    """Every account with its balance on its side, and whether the sides of each currency and layer are equal."""
+    axis = axis_of(is_effective=is_effective)
+    name = "trial_balance" if as_of is None else f"trial_balance_{axis}"
+    with connect(dsn, "reader", "ledger trial-balance") as connection:
+        rows = plain_rows(ask(connection, name, {"as_of": as_of}))
+    totals = _totals(rows)
+    is_balanced = all(total["debit"] == total["credit"] for total in totals)
+    return {"as_of": plain(as_of), "axis": axis, "is_balanced": is_balanced, "totals": totals, "accounts": rows}
+
+
+def _totals(rows: list[Report]) -> list[Report]:
+    sums: dict[tuple[str, int], list[int]] = {}
+    for row in rows:
+        total = sums.setdefault((row["currency"], LAYERS.index(row["layer"])), [0, 0])
+        total[0] += row["debit"]
+        total[1] += row["credit"]
+    return [
+        {"currency": currency, "layer": LAYERS[layer], "debit": debit, "credit": credit}
+        for (currency, layer), (debit, credit) in sorted(sums.items())
+    ]
+
+
+def seal(dsn: str, until: datetime) -> Report:
+    """Close what is effective before `until`, and keep what it came to. BallastError if that is sealed already."""
+    with connect(dsn, "api", "ledger seal") as connection, connection.transaction():
+        # To count a period takes as long as it is full.
+        connection.execute("SET LOCAL statement_timeout = 0")
+        try:
+            row = connection.execute("SELECT ledger.seal(%s)", (until,)).fetchone()
+        except psycopg.Error as error:
+            raise _told(error) from error
+    manifest: Report = row[0] if row else {}
+    days = [
+        {"day": day["day"], **{name: day[name] for name in ("transactions", "entries", "sha256")}}
+        for day in manifest["days"]
+    ]
+    sums = [{"day": day["day"], **{name: kind[name] for name in SUMMED}} for day in manifest["days"] for kind in day["sums"]]
+    ends = {f"shard {shard}": f"batch {end['batch_id']} {end['hash']}" for shard, end in manifest["batches"].items()}
+    return {"since": manifest["since"], "until": manifest["until"], "days": days, "sums": sums, "chains": ends}
+
+
+def _told(error: psycopg.Error) -> Exception:
+    return BallastError(error.diag.message_primary) if error.sqlstate == "LG015" else error
+
+
+def reverse(dsn: str, transaction_id: str, effective_at: datetime, reason: str | None) -> Report:
+    """Post the mirror of a transaction. BallastError if there is none, nothing to take back, or the ledger refuses."""
+    from sinks.ledger_single import post_once  # noqa: PLC0415 - reading needs no writer
+
+    original, shard = read_transaction(dsn, transaction_id)
+    transaction = reversal(original, _at_ms(effective_at), reason)
+    if transaction is None:
+        msg = f"transaction {transaction_id} moved nothing that is settled; a hold is voided instead"
+        raise BallastError(msg)
+    with connect(dsn, "writer", "ledger reverse") as connection:
+        verdict = post_once(connection, [transaction], shard).verdicts[0]
+    if verdict.outcome not in (Outcome.POSTED, Outcome.DUPLICATE):
+        raise BallastError(_refused(transaction_id, verdict))
+    return {"reverses": transaction_id, "transaction_id": transaction.id, "outcome": str(verdict.outcome)}
+
+
+def _refused(transaction_id: str, verdict: Verdict) -> str:
+    where = f" on {verdict.account} in {verdict.currency}" if verdict.account else ""
+    short = f", short by {verdict.shortfall}" if verdict.shortfall else ""
+    return f"transaction {transaction_id} cannot be reversed: {verdict.reason}{where}{short}"
+
+
+def read_transaction(dsn: str, transaction_id: str) -> tuple[Transaction, int]:
+    """A posted transaction with its entries, the ledger's own among them, and its shard. BallastError if there is none."""
+    with connect(dsn, "reader", "ledger reverse") as connection:
+        rows = ask(connection, "transaction", {"tx_id": transaction_id})
+    if not rows:
+        msg = f"there is no transaction {transaction_id}"
+        raise BallastError(msg)
+    first = rows[0]
+    transaction = Transaction(
+        transaction_id,
+        first["template"],
+        _at_ms(first["effective_at"]),
+        tuple(_entry(row) for row in rows),
+        str(first["correlation_id"]),
+        first["source"],
+        first["source_offset"],
+        {},
+    )
+    return transaction, first["shard"]
+
+
+def _at_ms(at: datetime) -> int:
+    return (at - _EPOCH) // timedelta(milliseconds=1)
+
+
+def _entry(row: Report) -> Entry:
+    side, amount = (CREDIT, row["credit"]) if row["debit"] is None else (DEBIT, row["debit"])
+    return Entry(row["account"], row["currency"], Layer[row["layer"].upper()], side, int(amount))
+
+
+def _codes(connection: Connection) -> list[str]:
+    found = connection.execute(
+        "SELECT DISTINCT a.code FROM ledger.account a JOIN ledger.balance b USING (account_id) ORDER BY a.code"
+    )
+    return [code for (code,) in found]
+
+
+def _known(connection: Connection, account: str | None) -> None:
+    if account is None:
+        return
+    if connection.execute("SELECT FROM ledger.account a WHERE a.code = %s", (account,)).fetchone() is None:
+        msg = f"there is no account {account}; all of them: ballast ledger balance"
+        raise BallastError(msg)

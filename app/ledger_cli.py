@@ -1,0 +1,209 @@
+"""`ballast ledger`: balances, statements and trial balances at any time, proof of the whole, and its few manual acts.
+
+Amounts are in minor units. A time is ISO 8601, and a bare date is its midnight in UTC. `--as-of` counts what was recorded
+by then; with `--effective` it counts what had happened by then, however late it was recorded.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+
+from app.settings import read_settings
+
+ledger_app = typer.Typer(
+    help="Read the ledger at any time, prove it, and correct it.", no_args_is_help=True, rich_markup_mode=None
+)
+
+PROGRESS_SECONDS = 2.0
+"""How often long work says how far it is."""
+
+BROKEN = 70
+
+
+def _time(text: str) -> datetime:
+    try:
+        read = datetime.fromisoformat(text)
+    except ValueError as error:
+        msg = f"{text} is no time in ISO 8601, such as 2024-05-01 or 2024-05-01T12:30:00Z"
+        raise typer.BadParameter(msg) from error
+    return read.replace(tzinfo=UTC) if read.tzinfo is None else read
+
+
+def _transaction_id(text: str) -> str:
+    try:
+        return str(UUID(text))
+    except ValueError as error:
+        msg = f"{text} is no id of a transaction"
+        raise typer.BadParameter(msg) from error
+
+
+Config = Annotated[Path | None, typer.Option("--config", help="A settings file; ballast.toml if there is one.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+AsOf = Annotated[
+    datetime | None, typer.Option("--as-of", parser=_time, metavar="TIME", help="At this time; now if left out.")
+]
+Effective = Annotated[bool, typer.Option("--effective", help="By when things happened, not by when they were recorded.")]
+
+
+@ledger_app.command()
+def balance(
+    account: Annotated[str | None, typer.Argument(help="A code, such as STABLESATS_OMNIBUS; all if left out.")] = None,
+    as_of: AsOf = None,
+    effective: Effective = False,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Show balances, now or at a time; an account that others are below is the sum of them.
+
+    Example: ballast ledger balance STABLESATS_OMNIBUS --as-of 2024-05-01 --json
+    """
+    from app.ledger import now, read_balances  # noqa: PLC0415 - a command loads what it needs
+
+    at = now() if effective and as_of is None else as_of
+    _show(read_balances(_dsn(config), account, at, is_effective=effective), as_json, "balances")
+
+
+@ledger_app.command()
+def statement(
+    account: Annotated[str, typer.Argument(help="A code; of an account that others are below, all its leaves.")],
+    currency: Annotated[str | None, typer.Option(help="Only this one.")] = None,
+    since: Annotated[
+        datetime | None, typer.Option("--from", parser=_time, metavar="TIME", help="From this time on.")
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option("--to", parser=_time, metavar="TIME", help="Up to this time, without it.")
+    ] = None,
+    effective: Effective = False,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Show what moved on an account in a period, from the opening to the closing balance.
+
+    Example: ballast ledger statement STABLESATS_OMNIBUS --currency USD --from 2024-05-01 --to 2024-06-01
+    """
+    from app.ledger import read_statement  # noqa: PLC0415 - a command loads what it needs
+
+    _show(read_statement(_dsn(config), account, currency, since, until, is_effective=effective), as_json, "lines")
+
+
+@ledger_app.command("trial-balance")
+def trial_balance(as_of: AsOf = None, effective: Effective = False, config: Config = None, as_json: Json = False) -> None:
+    """Show every account on its side; exit code 70 if the sides of a currency and layer are not equal.
+
+    Example: ballast ledger trial-balance --as-of 2024-05-01T00:00:00Z
+    """
+    from app.ledger import now, read_trial_balance  # noqa: PLC0415 - a command loads what it needs
+
+    at = now() if effective and as_of is None else as_of
+    report = read_trial_balance(_dsn(config), at, is_effective=effective)
+    _show(report, as_json, "accounts", "totals")
+    if not report["is_balanced"]:
+        raise typer.Exit(BROKEN)
+
+
+@ledger_app.command("verify")
+def verify_ledger(
+    folder: Annotated[Path | None, typer.Option("--from", metavar="DIR", help="An export; no database is used.")] = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Compute every hash again and name each batch that is broken, and what in it; exit code 70 if there is one.
+
+    Example: ballast ledger verify --from exported --json
+    """
+    from app.ledger_verifying import verify_database, verify_folder  # noqa: PLC0415 - a command loads what it needs
+
+    progress = _progress()
+    report = verify_database(_dsn(config), progress) if folder is None else verify_folder(folder, progress)
+    _show(report, as_json, "broken", "seals")
+    if not report["is_intact"]:
+        raise typer.Exit(BROKEN)
+
+
+@ledger_app.command("export")
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to; its files are overwritten.")],
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Write the ledger of this moment as CSV, for `verify --from` and for whoever wants to check it with other means.
+
+    Example: ballast ledger export exported
+    """
+    from app.ledger_verifying import export_ledger  # noqa: PLC0415 - a command loads what it needs
+
+    _show(export_ledger(_dsn(config), folder), as_json)
+
+
+@ledger_app.command()
+def reverse(
+    transaction_id: Annotated[str, typer.Argument(parser=_transaction_id, metavar="TX_ID", help="What to take back.")],
+    effective_at: Annotated[
+        datetime, typer.Option("--effective-at", parser=_time, metavar="TIME", help="When it is taken back.")
+    ],
+    reason: Annotated[str | None, typer.Option(help="Why, in words; it is kept.")] = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Post the mirror of a transaction, which names it; nothing that is there is changed.
+
+    Example: ballast ledger reverse 018bcfe5-6800-8000-8000-000000000000 --effective-at 2024-05-01 --reason "typed twice"
+    """
+    from app.ledger import reverse as post_reversal  # noqa: PLC0415 - a command loads what it needs
+
+    _show(post_reversal(_dsn(config), transaction_id, effective_at, reason), as_json)
+
+
+@ledger_app.command()
+def seal(
+    until: Annotated[datetime, typer.Option("--until", parser=_time, metavar="TIME", help="What is effective before it.")],
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Close a period for good, and keep what it came to, day by day, so that `verify` can tell whether it still does.
+
+    Example: ballast ledger seal --until 2024-05-01
+    """
+    from app.ledger import seal as seal_period  # noqa: PLC0415 - a command loads what it needs
+
+    _show(seal_period(_dsn(config), until), as_json, "days", "sums")
+
+
+def _dsn(config: Path | None) -> str:
+    from app.ledger import find_ledger  # noqa: PLC0415 - a command loads what it needs
+
+    return find_ledger(read_settings(config))
+
+
+def _progress() -> Callable[[int], None]:
+    """Say on standard error how many batches are done, now and then."""
+    spoken = time.monotonic()
+
+    def tell(batches: int) -> None:
+        nonlocal spoken
+        if time.monotonic() - spoken >= PROGRESS_SECONDS:
+            spoken = time.monotonic()
+            print(f"verified {batches} batches", file=sys.stderr)
+
+    return tell
+
+
+def _show(report: dict[str, Any], as_json: bool, *tables: str) -> None:
+    """One JSON object, or a line per fact and a table for each of those named."""
+    if as_json:
+        print(json.dumps(report, separators=(",", ":")))
+        return
+    from app.ledger_tables import aligned, with_units  # noqa: PLC0415 - rich is slow to load
+
+    for name, value in report.items():
+        if name in tables:
+            print(f"\n{name}:\n{aligned(with_units(value))}", end="")
+        elif value is not None:
+            print(f"{name.replace('_', ' ')}: {json.dumps(value) if isinstance(value, dict) else value}")

@@ -1,0 +1,263 @@
+"""`ballast ledger`: what it reports, how it ends, and that it finds and names whatever was changed in the ledger."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from app.ledger import reverse, seal
+from app.ledger_verifying import export_ledger, verify_database, verify_folder
+from domain.errors import BallastError
+from sinks.migrations import migrate
+from tests.app.conftest import Ballast
+from tests.app.surroundings import Said, open_database, run_ballast
+from tests.sinks.ledger_story import BATCHES_0, BOB, CAPTURE, CASH, DEPOSIT, HOLD, MISTAKE, OWED, as_superuser, tell
+
+pytestmark = pytest.mark.postgres
+
+BROKEN = 70
+
+
+@pytest.fixture(scope="module")
+def told(server: str) -> Iterator[str]:
+    """The name of a database with the story in it, which nobody is connected to."""
+    with open_database(server) as dsn:
+        migrate(dsn)
+        tell(dsn)
+        yield str(conninfo_to_dict(dsn)["dbname"])
+
+
+@pytest.fixture
+def dsn(server: str, told: str) -> Iterator[str]:
+    """A copy of the story of the test's own."""
+    with open_database(server, told) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def ledger(dsn: str, tmp_path: Path) -> Ballast:
+    """Runs `ballast ledger` over the test's ledger."""
+    return partial(run_ballast, "ledger", cwd=tmp_path, settings={"BALLAST_POSTGRES__DSN": dsn})
+
+
+def assert_refused(said: Said, *words: str, code: int = 1) -> None:
+    """One sentence on standard error, with these words in it, and nothing on standard output."""
+    assert (code, "") == (said.code, said.out), said
+    lines = said.err.splitlines()
+    assert 1 == len(lines), said.err
+    assert [] == [word for word in words if word not in lines[0]], said.err
+
+
+def test_balances_are_told_with_their_units(ledger: Ballast) -> None:
+    """For a person an aligned table that names the unit, for a program one object."""
+    said = ledger("balance", OWED)
+    assert 0 == said.code
+    lines = [re.split(r"\s{2,}", line) for line in said.out.splitlines() if line.startswith(OWED)]
+    assert [OWED, "USD", "cents", "7200", "-500", "0", "6700", "2"] == lines[0]
+    report = ledger("balance", OWED, "--json").json()
+    assert {OWED: 7200, "OWED/ALICE": 4500, BOB: 2700} == {row["account"]: row["settled"] for row in report["balances"]}
+
+
+def test_balances_of_a_time_are_by_either_axis(ledger: Ballast) -> None:
+    """What was thought then, and what is known of then; a bare date is its midnight in UTC."""
+    recorded = ledger("balance", OWED, "--as-of", "2024-05-03", "--json").json()
+    effective = ledger("balance", OWED, "--as-of", "2024-05-03T00:00:00Z", "--effective", "--json").json()
+    assert ("recorded", "effective") == (recorded["axis"], effective["axis"])
+    assert "2024-05-03T00:00:00Z" == recorded["as_of"] == effective["as_of"]
+    assert (8000, 8700) == (recorded["balances"][0]["settled"], effective["balances"][0]["settled"])
+    everything = ledger("balance", "--as-of", "2024-05-03", "--json").json()
+    assert {CASH, "OWED/ALICE", BOB} == {row["account"] for row in everything["balances"]}
+
+
+def test_statements_open_and_close(ledger: Ballast) -> None:
+    """One currency of one account over a day, from what was there before to what was there after."""
+    arguments = ("statement", BOB, "--currency", "USD", "--from", "2024-05-02", "--to", "2024-05-03", "--effective")
+    lines = ledger(*arguments, "--json").json()["lines"]
+    assert [("opening", 3700), ("entry", 4200), ("closing", 4200)] == [
+        (line["line"], line["balance"]) for line in lines if line["layer"] == "settled"
+    ]
+    assert ("story/0", 130) == (lines[1]["source"], lines[1]["source_offset"])
+    assert "2024-05-02T07:12:00Z" in ledger(*arguments).out
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("--as-of", "2024-05-03"), ("--as-of", "2024-05-03", "--effective"), ("--effective",)]
+)
+def test_trial_balances_tie(arguments: tuple[str, ...], ledger: Ballast) -> None:
+    """Now and at any time, by either axis."""
+    report = ledger("trial-balance", *arguments, "--json").json()
+    assert report["is_balanced"]
+    assert [] == [total for total in report["totals"] if total["debit"] != total["credit"]]
+
+
+def test_a_trial_balance_that_does_not_tie_ends_with_70(ledger: Ballast, dsn: str) -> None:
+    """The report is given all the same."""
+    change(dsn, b"UPDATE ledger.balance SET settled_debit = settled_debit + 1 WHERE account_id = 101")
+    said = ledger("trial-balance", "--json")
+    assert (BROKEN, False) == (said.code, said.json()["is_balanced"])
+
+
+def test_an_account_that_is_not_there(ledger: Ballast) -> None:
+    """It is named, with the command that lists those that are."""
+    for command in ("balance", "statement"):
+        assert_refused(ledger(command, "NOBODY"), "NOBODY", "ballast ledger balance")
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2024-13-01", ""])
+def test_a_time_that_is_none(text: str, ledger: Ballast) -> None:
+    """It is an error of usage, with an example of a time."""
+    said = ledger("balance", "--as-of", text)
+    assert (2, "") == (said.code, said.out)
+    assert "2024-05-01" in said.err
+
+
+def test_the_database_is_found_without_a_broker(ballast: Ballast) -> None:
+    """Without a setting and without anything that runs, it says what to start."""
+    assert_refused(ballast("ledger", "balance"), "ballast demo", code=78)
+
+
+def change(dsn: str, statement: bytes, **values: object) -> None:
+    """Change what nobody may change, past every guard."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        assert as_superuser(connection, statement, values)
+
+
+def broken(dsn: str) -> dict[int, list[str]]:
+    """The batches that are broken, and what in them."""
+    return {one["batch_id"]: one["what"] for one in verify_database(dsn, lambda _: None)["broken"]}
+
+
+CHANGES = [
+    (b"UPDATE ledger.entry SET amount = amount + 1 WHERE tx_id = %(deposit)s AND leg = 1", {1: ["entry"]}),
+    (b"UPDATE ledger.entry SET balance_after = balance_after + 1 WHERE tx_id = %(capture)s AND leg = 2", {4: ["entry"]}),
+    (b"UPDATE ledger.entry SET side = -side WHERE tx_id = %(deposit)s", {1: ["entry"]}),
+    (b"""UPDATE ledger.tx SET meta = '{"name":"bob''s cars"}' WHERE tx_id = %(hold)s""", {3: ["metadata"]}),
+    (b"UPDATE ledger.tx SET expires_at = expires_at + '1 day' WHERE tx_id = %(hold)s", {3: ["metadata"]}),
+    (b"UPDATE ledger.tx SET source = 'storz/0' WHERE tx_id = %(capture)s", {4: ["header"]}),
+    (b"UPDATE ledger.tx SET effective_at = effective_at + '1 us' WHERE tx_id = %(capture)s", {4: ["header"]}),
+    (b"UPDATE ledger.reject SET reason = 'over_limix'", {2: ["reject"]}),
+    (b"DELETE FROM ledger.reject", {2: ["reject"]}),
+    (b"UPDATE ledger.batch SET hash = set_byte(hash, 7, get_byte(hash, 7) # 1) WHERE batch_id = 3", {3: ["link"]}),
+    (b"UPDATE ledger.batch SET prev_hash = set_byte(prev_hash, 7, 1) WHERE batch_id = 3", {3: ["link"]}),
+    (b"DELETE FROM ledger.batch WHERE batch_id = 3", {3: ["batch"]}),
+]
+
+
+@pytest.mark.parametrize(("statement", "expected"), CHANGES)
+def test_what_was_changed_in_the_database_is_named(dsn: str, statement: bytes, expected: dict[int, list[str]]) -> None:
+    """Exactly the batch that was changed, and the part of it."""
+    change(dsn, statement, deposit=DEPOSIT.id, capture=CAPTURE.id, hold=HOLD.id)
+    assert expected == broken(dsn)
+
+
+def test_a_ledger_that_is_whole_verifies(ledger: Ballast) -> None:
+    """It counts what it has seen, and finds nothing."""
+    report = ledger("verify", "--json").json()
+    assert (6, 11, 1, True) == (report["batches"], report["transactions"], report["rejects"], report["is_intact"])
+    assert ([], []) == (report["broken"], report["seals"])
+
+
+def test_a_ledger_that_is_broken_ends_with_70(ledger: Ballast, dsn: str) -> None:
+    """The batch is named, to a person and to a program."""
+    change(dsn, CHANGES[0][0], deposit=DEPOSIT.id)
+    said = ledger("verify", "--json")
+    assert (BROKEN, [1]) == (said.code, [one["batch_id"] for one in said.json()["broken"]])
+    assert DEPOSIT.id in ledger("verify").out
+
+
+def test_an_export_is_verified_without_a_database(ledger: Ballast, ballast: Ballast, tmp_path: Path) -> None:
+    """The same counts, with no setting that names a database; and 70 when a byte of it is another one."""
+    written = ledger("export", "exported", "--json").json()
+    assert {path.name: path.stat().st_size for path in (tmp_path / "exported").iterdir()} == written["bytes"]
+    said = ballast("ledger", "verify", "--from", "exported", "--json")
+    assert (0, 11, True) == (said.code, said.json()["transactions"], said.json()["is_intact"])
+    path = tmp_path / "exported" / "entry.csv"
+    path.write_bytes(path.read_bytes().replace(b",5000,", b",5001,", 1))
+    again = ballast("ledger", "verify", "--from", "exported", "--json")
+    assert (BROKEN, [1]) == (again.code, [one["batch_id"] for one in again.json()["broken"]])
+
+
+@pytest.mark.parametrize("name", ["tx.csv", "entry.csv", "reject.csv"])
+def test_any_byte_of_an_export_that_is_flipped_is_found(name: str, dsn: str, tmp_path: Path) -> None:
+    """Every seventh byte in turn, whatever it is: the batch that its line begins with is named."""
+    export_ledger(dsn, tmp_path)
+    path, whole = tmp_path / name, (tmp_path / name).read_bytes()
+    unproved = re.search(rb"over_limit,([^,]*,[^,]*,[^,]*),", whole)
+    for at in range(whole.index(b"\n") + 1, len(whole), 7):
+        if unproved and unproved.start(1) <= at < unproved.end(1):
+            continue
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 2]) + whole[at + 1 :])
+        line = whole.count(b"\n", 0, at)
+        batch_id = int(whole.split(b"\n")[line].split(b",")[0])
+        named = [one["batch_id"] for one in verify_folder(tmp_path, lambda _: None)["broken"]]
+        assert batch_id in named, (at, whole[at - 9 : at + 9])
+
+
+def test_a_folder_that_is_no_export(ballast: Ballast, tmp_path: Path) -> None:
+    """A file that is missing is named, and so is one with other columns."""
+    assert_refused(ballast("ledger", "verify", "--from", "nowhere"), "account.csv", "ballast ledger export", code=78)
+    (tmp_path / "account.csv").write_text("a,b\n")
+    assert_refused(ballast("ledger", "verify", "--from", "."), "account.csv", "columns", code=78)
+
+
+def test_progress_is_told(dsn: str) -> None:
+    """Whoever verifies hears of every batch."""
+    heard: list[int] = []
+    verify_database(dsn, heard.append)
+    assert [1, 2, 3, 4, 5, 6] == heard
+
+
+def test_a_seal_is_told_and_checked(ledger: Ballast, dsn: str) -> None:
+    """What was closed is told day by day, twice is once, and a change after it ends verification with 70."""
+    report = ledger("seal", "--until", "2024-05-03", "--json").json()
+    assert [("2024-05-01", 4), ("2024-05-02", 3)] == [(day["day"], day["transactions"]) for day in report["days"]]
+    assert_refused(ledger("seal", "--until", "2024-05-03"), "sealed until")
+    assert ledger("verify", "--json").json()["seals"][0]["is_sound"]
+    change(dsn, b"UPDATE ledger.closed_period SET manifest = jsonb_set(manifest, '{days,0,transactions}', '9')")
+    said = ledger("verify", "--json")
+    assert (BROKEN, [], ["2024-05-01"]) == (said.code, said.json()["broken"], said.json()["seals"][0]["differing_days"])
+
+
+def test_a_reversal_names_what_it_reverses(ledger: Ballast) -> None:
+    """It is posted once however often it is asked for, takes back exactly what moved, and the chain stays whole."""
+    transfer = BATCHES_0[2][1]
+    command = ("reverse", transfer.id, "--effective-at", "2024-05-04", "--reason", "not meant", "--json")
+    first, again = ledger(*command).json(), ledger(*command).json()
+    assert (transfer.id, "posted", "duplicate") == (first["reverses"], first["outcome"], again["outcome"])
+    assert first["transaction_id"] == again["transaction_id"]
+    balances = ledger("balance", OWED, "--json").json()["balances"]
+    assert {"OWED/ALICE": 5000, BOB: 2200} == {row["account"]: row["settled"] for row in balances[1:]}
+    assert ledger("verify", "--json").json()["is_intact"]
+
+
+def test_a_reversal_keeps_its_reason(ledger: Ballast, dsn: str) -> None:
+    """Why something was taken back stands in its metadata."""
+    ledger("reverse", BATCHES_0[2][1].id, "--effective-at", "2024-05-04T01:02:03.004Z", "--reason", "not meant")
+    with psycopg.connect(dsn) as connection:
+        rows = connection.execute(
+            "SELECT meta, effective_at FROM ledger.tx WHERE template = 'REVERSAL' ORDER BY batch_id DESC"
+        )
+        newest = rows.fetchall()[0]
+    assert ({"reason": "not meant"}, datetime(2024, 5, 4, 1, 2, 3, 4000, UTC)) == newest
+
+
+def test_what_cannot_be_reversed_is_said(ledger: Ballast, dsn: str) -> None:
+    """What is not there, was reversed before, is only held, or would be undone before it was done."""
+    at = ("--effective-at", "2024-05-04")
+    assert_refused(ledger("reverse", "018bcfe5-6800-8000-8000-000000000000", *at), "no transaction")
+    assert_refused(ledger("reverse", MISTAKE.id, *at), MISTAKE.id, "already_reversed")
+    assert_refused(ledger("reverse", HOLD.id, *at), "voided")
+    assert_refused(ledger("reverse", DEPOSIT.id, "--effective-at", "2024-05-01"), "before_cause")
+    assert 2 == ledger("reverse", "something", *at).code
+
+
+def test_a_reversal_into_a_closed_period_is_refused(dsn: str) -> None:
+    """The period stays what it was sealed as."""
+    seal(dsn, datetime(2024, 5, 4, tzinfo=UTC))
+    with pytest.raises(BallastError, match="closed_period"):
+        reverse(dsn, BATCHES_0[2][1].id, datetime(2024, 5, 3, tzinfo=UTC), None)

@@ -1,0 +1,5 @@
+"""The server is that of the tests of the ledger."""
+
+from tests.sinks.conftest import postgres
+
+__all__ = ["postgres"]

@@ -1,0 +1,120 @@
+"""Single postings beside a writer: the same verdicts, the same books, and nobody loses."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from itertools import count
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from domain.journal import Layer, Relation, Transaction, reversal_of
+from domain.memory_ledger import MemoryLedger
+from sinks.connecting import connect
+from sinks.ledger_single import post_once
+from tests.domain.ledger_workloads import (
+    ACCOUNTS,
+    CASH,
+    FAST,
+    LIMITED,
+    USER,
+    WORKLOADS,
+    captured,
+    credit,
+    debit,
+    ended,
+    moved,
+    posting,
+)
+from tests.sinks.ledger_checks import Open, Sql, assert_books_tie, entries_of, outcomes
+from tests.sinks.test_ledger import FROZEN_AT_FIRST, salted
+
+pytestmark = pytest.mark.postgres
+
+FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.fixture
+def single(dsn: str) -> Iterator[psycopg.Connection[Any]]:
+    """A connection of somebody who posts now and then."""
+    with connect(dsn, "writer", "single") as connection:
+        yield connection
+
+
+def test_two_entry_points_give_the_books_of_one(open_ledger: Open, sql: Sql, single: psycopg.Connection[Any]) -> None:
+    """Whichever of the two posts which piece of a workload, verdicts, balances and entries are those of one ledger."""
+    salts, memory = count(), MemoryLedger(ACCOUNTS)
+    with closing(open_ledger()) as ledger:
+        sql(FROZEN_AT_FIRST)
+
+        @FEW
+        @given(WORKLOADS, st.lists(st.tuples(st.integers(1, 6), st.booleans()), min_size=1, max_size=6))
+        def compare(transactions: list[Transaction], turns: list[tuple[int, bool]]) -> None:
+            rest: Sequence[Transaction] = salted(transactions, next(salts))
+            for number in count():
+                size, by_writer = turns[number % len(turns)]
+                piece, rest = rest[:size], rest[size:]
+                expected = memory.post(piece)
+                booked = ledger.post(piece) if by_writer else post_once(single, piece)
+                assert list(expected.verdicts) == list(booked.verdicts)
+                assert list(expected.balances) == list(booked.balances)
+                if not rest:
+                    break
+
+        compare()
+        again = moved(1000, CASH, USER, 1)
+        memory.post([again])
+        assert ["posted"] == outcomes(ledger, [again])
+        assert memory.balances() == ledger.balances()
+    assert memory.entry_rows() == entries_of(sql)
+    assert_books_tie(sql)
+
+
+def test_writer_and_singles_at_the_same_time_lose_nothing(dsn: str, open_ledger: Open, sql: Sql) -> None:
+    """While a writer posts batch after batch, two others post single transactions: each is booked once, and all tie."""
+    ledger = open_ledger(batch_max=20)
+    done = threading.Event()
+    answers: list[str] = []
+
+    def post_singles(first: int) -> None:
+        with connect(dsn, "writer", "single") as connection:
+            for number in range(first, first + 40):
+                (verdict,) = post_once(connection, [moved(number, USER, CASH, 2)]).verdicts
+                answers.append(verdict.outcome)
+
+    threads = [threading.Thread(target=post_singles, args=(first,)) for first in (10_000, 20_000)]
+    for thread in threads:
+        thread.start()
+    posted = 0
+    while not done.is_set():
+        batch = [moved(posted + n, CASH, USER, 3) for n in range(60)]
+        assert {"posted"} == set(outcomes(ledger, batch))
+        posted += len(batch)
+        if not any(thread.is_alive() for thread in threads):
+            done.set()
+    assert ["posted"] * 80 == answers
+    assert sql("SELECT settled FROM ledger.balances WHERE account = 'CASH'") == [(3 * posted - 160,)]
+    assert_books_tie(sql)
+
+
+def test_a_single_posting_needs_no_writer(sql: Sql, open_ledger: Open, single: psycopg.Connection[Any]) -> None:
+    """On a ledger whose writer has gone, holds are taken, captured and voided, limits hold, and repeats are answered."""
+    open_ledger().close()
+    hold = moved(1, FAST, CASH, 40, Layer.PENDING)
+    steps = [
+        hold,
+        moved(2, LIMITED, CASH, 1),
+        captured(3, hold, 10, is_final=False),
+        ended(4, hold, Relation.VOIDS),
+        captured(5, hold, 1),
+        moved(6, FAST, CASH, 31),
+        posting(7, debit(USER, 5), credit(CASH, 5), cause=reversal_of(hold.id)),
+        hold,
+    ]
+    reasons = [post_once(single, [step]).verdicts[0].reason for step in steps]
+    assert [None, "over_limit", None, None, "already_voided", "over_velocity", "not_a_mirror", None] == reasons
+    assert sql("SELECT n_duplicates FROM ledger.batch WHERE n_tx + n_rejected = 0") == []
+    assert_books_tie(sql)
