@@ -62,7 +62,8 @@ def split(transaction: Transaction, shard_of: Callable[[str], int], home: int) -
         for currency, layer, net in _nets(by_shard[shard]):
             by_shard[shard].append(_entry(clearing_code(shard, home), currency, layer, -net))
             by_shard[home].append(_entry(clearing_code(home, shard), currency, layer, net))
-    return {shard: _part(transaction, by_shard[shard], shard, home) for shard in (home, *abroad)}
+    parts = {shard: by_shard[shard] for shard in (home, *abroad)}
+    return {shard: _part(transaction, entries, shard, home) for shard, entries in parts.items() if entries}
 
 
 def post_across(ledgers: Mapping[int, Ledger], parts: Mapping[int, Transaction]) -> dict[int, Verdict]:

@@ -50,7 +50,7 @@ BREACHES: dict[str, tuple[str, str, set[str]]] = {
         {"I1", "I2"},
     ),
     "a trade has other legs": (
-        f"UPDATE ledger.tx SET meta = jsonb_set(meta, '{{btc_leg,id}}', '\"nobody\"') WHERE tx_id = {TRADE}",
+        f"UPDATE ledger.tx SET meta = jsonb_set(meta::JSONB, '{{btc_leg,id}}', '\"nobody\"') WHERE tx_id = {TRADE}",
         "not implied by the messages",
         {"I1", "I2"},
     ),

@@ -143,7 +143,7 @@ def undisturbed_trades(recorded: Path) -> dict[str, str]:
     """Digest by id of the live trades that a run over the recorded messages books when nothing disturbs it."""
     ledger = replay(Settings(), read_folder(recorded, everything.INPUTS)).ledger
     rows = ledger.transaction_rows()
-    reversed_ids = {row["reverses"] for row in rows}
+    reversed_ids = {row["cause_tx_id"] for row in rows if row["relation"] == "reverses"}
     return {row["id"]: row["body_hash"] for row in rows if _is_live_trade(row, reversed_ids)}
 
 

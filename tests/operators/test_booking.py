@@ -193,8 +193,7 @@ NAMES = st.lists(st.tuples(st.integers(1, 30), st.sampled_from("123456")), max_s
 def activations(draw: st.DrawFn) -> list[Progress]:
     """Postings, some of them repeated, in any number of activations that end above them all."""
     times, parts = draw(NAMES), []
-    while times:
-        count = draw(st.integers(0, 3))
+    for count in [*draw(st.lists(st.integers(0, 3), max_size=8)), len(times)]:
         part, times = times[:count], times[count:]
         parts.append(postings(*part, watermark_ms=part[-1][0] if part else 0))
     return [*parts, postings(watermark_ms=40), postings(watermark_ms=41)]
