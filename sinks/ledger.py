@@ -154,12 +154,13 @@ class PostgresLedger:
         began = time.perf_counter()
         if prepared.folded.answered:
             with self._connection.transaction():
-                self._write_batch(prepared)
+                linked = self._write_batch(prepared)
+            self._memory.last_hash = linked
         return time.perf_counter() - began
 
-    def _write_batch(self, prepared: Prepared) -> None:
+    def _write_batch(self, prepared: Prepared) -> bytes:
         try:
-            write_batch(self._connection, Batch(self._shard, self._fence, *prepared))
+            return write_batch(self._connection, Batch(self._shard, self._fence, *prepared), self._memory.last_hash)
         except psycopg.Error as error:
             if error.sqlstate == _FENCED:
                 msg = f"another writer has taken shard {self._shard} of the ledger; this one has to stop"
@@ -188,8 +189,8 @@ class PostgresLedger:
                 lock_shard(self._connection, self._shard)
                 self._memory.load()
                 prepared = self._memory.prepare(batch)
-                if prepared.folded.answered:
-                    self._write_batch(prepared)
+                linked = self._write_batch(prepared) if prepared.folded.answered else self._memory.last_hash
+            self._memory.last_hash = linked
         except psycopg.Error as error:
             if not is_refusal(error):
                 raise

@@ -37,7 +37,7 @@ class Prepared(NamedTuple):
 
 
 class LedgerMemory:
-    """The books of one shard, as of the last batch that was prepared."""
+    """The books of one shard, as of the last batch that was prepared; `last_hash` is that of the last one committed."""
 
     def __init__(self, connection: Connection, shard: int) -> None:
         self._connection = connection
@@ -52,7 +52,7 @@ class LedgerMemory:
         self.books: Books = read_books(self._connection, self._shard)
         self._has_velocities = any(account.velocities for account in self.books.accounts.values())
         self._ids = RecentIds(read_greatest_id(self._connection) or LOWEST)
-        self._last_hash = read_last_hash(self._connection, self._shard)
+        self.last_hash = read_last_hash(self._connection, self._shard)
         self._ahead: Folded | None = None
         self.is_stale = False
 
@@ -62,11 +62,10 @@ class LedgerMemory:
         self.books.known = self._known(ids)
         read_causes(self._connection, self.books, batch, self._ahead, has_velocities=self._has_velocities)
         folded = fold(self.books, batch)
-        rendered = render(self.books, folded, self._last_hash)
+        rendered = render(self.books, folded)
         advance(self.books, folded)
         if folded.answered:
             self._ids.remember(folded.answered)
-            self._last_hash = rendered.hash
         self._ahead = folded
         return Prepared(batch, folded, rendered)
 

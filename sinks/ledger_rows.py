@@ -1,7 +1,7 @@
-"""Rows of the ledger as the text that COPY takes, and the hash that chains the batches.
+"""Rows of the ledger as the text that COPY takes, and the hash of what a batch holds, which the database chains.
 
-What is hashed is rendered from the same values, in a form that the view `ledger.chain` renders again from the tables.
-Of the metadata only the body hash is in it: the database keeps JSON, not its text.
+What is hashed is rendered from the same values, in a form that the view `ledger.batch_lines` renders again from the
+tables. Of metadata, expiry and group only the body hash is in it, which covers them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -54,17 +54,16 @@ class Rendered(NamedTuple):
     conflicts: list[str]
     updated: Columns
     opened: Columns
-    previous_hash: bytes
-    hash: bytes
+    content_hash: bytes
 
 
-def render(books: Books, folded: Folded, previous_hash: bytes) -> Rendered:
-    """The rows of a batch that was folded on these books, and the hash of it and all before it."""
+def render(books: Books, folded: Folded) -> Rendered:
+    """The rows of a batch that was folded on these books, and the hash of their lines."""
     entries = "".join([_ENTRY % line for line in folded.entries]).encode()
-    digest = sha256(previous_hash)
-    digest.update("".join([_chained(posted) for posted in folded.posted]).encode())
+    digest = sha256("".join([_chained(posted) for posted in folded.posted]).encode())
     digest.update(entries)
     digest.update("".join([_chained_reject(refused) for refused in folded.rejected]).encode())
+    digest.update("".join(sorted([_chained_conflict(refused) for refused in folded.conflicts])).encode())
     changed = sorted(folded.rows)
     return Rendered(
         [_header(position, posted) for position, posted in enumerate(folded.posted, 1)],
@@ -73,7 +72,6 @@ def render(books: Books, folded: Folded, previous_hash: bytes) -> Rendered:
         [_conflict(refused) for refused in folded.conflicts],
         _balances(books, folded.rows, [key for key in changed if key in books.rows]),
         _balances(books, folded.rows, [key for key in changed if key not in books.rows]),
-        previous_hash,
         digest.digest(),
     )
 
@@ -144,7 +142,17 @@ def _reject(position: int, refused: Refused) -> str:
 
 
 def _chained_reject(refused: Refused) -> str:
-    return f"{refused.verdict.transaction_id}\t{refused.verdict.reason}\t{refused.body_hash}\n"
+    id_, _, *told = refused.verdict
+    transaction = refused.transaction
+    facts = "\t".join(["-" if fact is None else str(fact) for fact in told])
+    source = f"{transaction.template}\t{transaction.source}\t{transaction.source_offset}"
+    return f"{id_}\t{facts}\t{source}\t{refused.body_hash}\n"
+
+
+def _chained_conflict(refused: Refused) -> str:
+    transaction = refused.transaction
+    source = f"{transaction.template}\t{transaction.source}\t{transaction.source_offset}"
+    return f"{transaction.id}\t{refused.body_hash}\t{source}\n"
 
 
 def _conflict(refused: Refused) -> str:

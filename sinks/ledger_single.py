@@ -31,8 +31,8 @@ def post_once(connection: Connection, transactions: Sequence[Transaction], shard
             books = _books(connection, transactions, shard)
             folded = fold(books, transactions)
             if folded.answered:
-                rendered = render(books, folded, read_last_hash(connection, shard))
-                write_batch(connection, Batch(shard, fence, transactions, folded, rendered))
+                batch = Batch(shard, fence, transactions, folded, render(books, folded))
+                write_batch(connection, batch, read_last_hash(connection, shard))
     except psycopg.Error as error:
         if is_refusal(error):
             msg = f"the database refuses what the ledger has accepted: {error.diag.message_primary}"

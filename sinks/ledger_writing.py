@@ -27,8 +27,8 @@ from sinks.ledger_rows import (
 
 _BATCH = """
     INSERT INTO ledger.batch (
-        shard, fence, n_tx, n_entries, n_duplicates, n_conflicts, n_rejected, source, prev_hash, hash
-    ) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING batch_id
+        shard, fence, n_tx, n_entries, n_duplicates, n_conflicts, n_rejected, source, prev_hash, content_hash
+    ) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING batch_id, hash
 """
 _ROWS = "unnest(%s::INT[], %s::TEXT[], %s::BIGINT[]" + ", %s::NUMERIC[]" * len(BALANCE_COLUMNS) + ")"
 _OPEN = f"""
@@ -53,28 +53,23 @@ class Batch(NamedTuple):
     rendered: Rendered
 
 
-def write_batch(connection: Connection, batch: Batch) -> int:
-    """Write it all, in the transaction that is open, and return the id of the batch.
+def write_batch(connection: Connection, batch: Batch, last_hash: bytes) -> bytes:
+    """Write it all after the batch with this hash, in the transaction that is open, and return the hash to go on from.
 
     Raises `FencedError` if the balances are no longer those that the batch was folded on.
     """
     shard, fence, transactions, folded, rendered = batch
     source = dumps(_sources(transactions))
-    facts = (shard, fence, *_counts(transactions, folded), source, rendered.previous_hash, rendered.hash)
+    facts = (shard, fence, *_counts(transactions, folded), source, last_hash, rendered.content_hash)
     with connection.cursor() as cursor:
-        batch_id = _one(cursor.execute(_BATCH, facts))
+        batch_id, linked = cursor.execute(_BATCH, facts).fetchone() or (0, b"")
         _write_balances(cursor, _UPDATE, batch_id, rendered.updated)
         _write_balances(cursor, _OPEN, batch_id, rendered.opened)
         _copy(cursor, f"ledger.tx ({TX_COLUMNS})", rendered.headers, batch_id)
         _copy(cursor, f"ledger.entry ({ENTRY_COLUMNS})", rendered.entries, None)
         _copy(cursor, f"ledger.reject ({REJECT_COLUMNS})", rendered.rejects, batch_id)
         _copy(cursor, f"ledger.conflict ({CONFLICT_COLUMNS})", rendered.conflicts, batch_id)
-    return batch_id
-
-
-def _one(cursor: psycopg.Cursor[tuple[Any, ...]]) -> int:
-    row = cursor.fetchone()
-    return int(row[0]) if row else 0
+    return bytes(linked)
 
 
 def _counts(transactions: Sequence[Transaction], folded: Folded) -> tuple[int, ...]:

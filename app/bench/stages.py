@@ -72,7 +72,7 @@ def _fold(postings: list[Transaction]) -> list[Record]:
     for start in range(0, len(postings), BATCH):
         batch = postings[start : start + BATCH]
         folded = fold(books, batch)
-        render(books, folded, bytes(32))
+        render(books, folded)
         advance(books, folded)
         judged += [Record(0, "book/0", 0, Judged(t, v)) for t, v in zip(batch, folded.verdicts, strict=True)]
     return judged

@@ -36,6 +36,42 @@ ALTER TABLE ledger.tx
     ADD CHECK (n_added = 0 OR (is_final AND relation <> 'reverses')),
     ADD CHECK (cause_tx_id <> tx_id);
 
+-- Batches ------------------------------------------------------------------------------------------------------------------
+
+-- The writer says what its rows come to, and the database links it: the hash covers everything that is said of the batch,
+-- when it was recorded included. Batches from before have no `content_hash`; of them only the rows are covered.
+ALTER TABLE ledger.batch
+    ADD COLUMN content_hash BYTEA CHECK (length(content_hash) = 32),
+    ALTER COLUMN source TYPE JSON USING source::JSON;
+
+CREATE FUNCTION ledger.batch_facts(b ledger.batch) RETURNS TEXT LANGUAGE sql STABLE AS $$
+    SELECT concat_ws(
+        E'\t', b.batch_id, b.shard, b.fence, b.n_tx, b.n_entries, b.n_duplicates, b.n_conflicts, b.n_rejected, b.source,
+        (extract(EPOCH FROM b.recorded_at) * 1000000)::BIGINT
+    )
+$$;
+
+CREATE OR REPLACE FUNCTION ledger.batch_begins() RETURNS trigger LANGUAGE plpgsql
+SET enable_seqscan = off AS $$
+DECLARE
+    last_hash BYTEA;
+BEGIN
+    -- The lock makes the next writer wait until this batch has ended.
+    PERFORM FROM ledger.writer w WHERE w.shard = NEW.shard AND w.fence = NEW.fence FOR SHARE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'LG007', MESSAGE = 'another writer has taken shard ' || NEW.shard;
+    END IF;
+    SELECT b.hash INTO last_hash FROM ledger.batch b WHERE b.shard = NEW.shard ORDER BY b.batch_id DESC LIMIT 1;
+    IF NEW.prev_hash <> coalesce(last_hash, decode(repeat('00', 32), 'hex')) THEN
+        RAISE EXCEPTION USING ERRCODE = 'LG008', MESSAGE = 'batch does not follow the last one of its shard';
+    END IF;
+    IF NEW.content_hash IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'LG008', MESSAGE = 'batch does not say what its rows come to';
+    END IF;
+    NEW.hash := sha256(NEW.prev_hash || NEW.content_hash || convert_to(ledger.batch_facts(NEW), 'UTF8'));
+    RETURN NEW;
+END $$;
+
 -- Accounts -----------------------------------------------------------------------------------------------------------------
 
 -- An account that others have as their parent takes no entries: it is the sum of its leaves.
@@ -418,17 +454,14 @@ FROM ledger.tx t
 JOIN ledger.batch b USING (batch_id)
 LEFT JOIN ledger.resolution r ON r.cause_tx_id = t.tx_id AND r.relation = 'reversed';
 
--- What a reversal says of its cause is its id alone, as it was before there were other relations.
-CREATE VIEW ledger.chain AS
+-- What was hashed of a batch, computed again from its rows. What a reversal says of its cause is its id alone, as it was
+-- before there were other relations; what a rejection says was less, and conflicts were not there at all.
+CREATE VIEW ledger.batch_lines AS
 SELECT
     b.batch_id,
-    b.shard,
-    b.hash = sha256(
-        b.prev_hash || convert_to(coalesce(h.lines, '') || coalesce(e.lines, '') || coalesce(r.lines, ''), 'UTF8')
-    ) AS is_intact,
-    b.prev_hash = lag(b.hash, 1, decode(repeat('00', 32), 'hex')) OVER (
-        PARTITION BY b.shard ORDER BY b.batch_id
-    ) AS is_linked
+    convert_to(
+        coalesce(h.lines, '') || coalesce(e.lines, '') || coalesce(r.lines, '') || coalesce(c.lines, ''), 'UTF8'
+    ) AS lines
 FROM ledger.batch b
 LEFT JOIN LATERAL (
     SELECT string_agg(
@@ -451,7 +484,34 @@ LEFT JOIN LATERAL (
 ) e ON TRUE
 LEFT JOIN LATERAL (
     SELECT string_agg(
-        concat_ws(E'\t', j.tx_id, j.reason, encode(j.body_hash, 'hex')) || E'\n', '' ORDER BY j.position
+        CASE WHEN b.content_hash IS NULL
+            THEN concat_ws(E'\t', j.tx_id, j.reason, encode(j.body_hash, 'hex'))
+            ELSE concat_ws(
+                E'\t', j.tx_id, j.reason, coalesce(j.account, '-'), coalesce(j.currency, '-'),
+                coalesce(j.shortfall::TEXT, '-'), j.template, j.source, j.source_offset, encode(j.body_hash, 'hex')
+            )
+        END || E'\n', '' ORDER BY j.position
     ) AS lines
     FROM ledger.reject j WHERE j.batch_id = b.batch_id
-) r ON TRUE;
+) r ON TRUE
+LEFT JOIN LATERAL (
+    SELECT string_agg(
+        concat_ws(E'\t', j.tx_id, encode(j.body_hash, 'hex'), j.template, j.source, j.source_offset) || E'\n', ''
+        ORDER BY j.tx_id, j.body_hash
+    ) AS lines
+    FROM ledger.conflict j WHERE j.batch_id = b.batch_id AND b.content_hash IS NOT NULL
+) c ON TRUE;
+
+CREATE VIEW ledger.chain AS
+SELECT
+    b.batch_id,
+    b.shard,
+    b.hash = CASE WHEN b.content_hash IS NULL
+        THEN sha256(b.prev_hash || l.lines)
+        ELSE sha256(b.prev_hash || sha256(l.lines) || convert_to(ledger.batch_facts(b), 'UTF8'))
+    END AS is_intact,
+    b.prev_hash = lag(b.hash, 1, decode(repeat('00', 32), 'hex')) OVER (
+        PARTITION BY b.shard ORDER BY b.batch_id
+    ) AS is_linked
+FROM ledger.batch b
+JOIN ledger.batch_lines l USING (batch_id);

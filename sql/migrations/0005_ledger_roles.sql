@@ -219,7 +219,7 @@ REVOKE ALL ON ALL TABLES IN SCHEMA ledger, treasury FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA ledger TO ballast_writer, ballast_executor, ballast_api, ballast_reader;
 GRANT USAGE ON SCHEMA treasury TO ballast_executor, ballast_reader;
-GRANT EXECUTE ON FUNCTION ledger.layer_name(SMALLINT)
+GRANT EXECUTE ON FUNCTION ledger.layer_name(SMALLINT), ledger.batch_facts(ledger.batch)
     TO ballast_writer, ballast_executor, ballast_api, ballast_reader; -- the views call it
 
 GRANT SELECT ON ALL TABLES IN SCHEMA ledger TO ballast_writer, ballast_api, ballast_reader;
@@ -230,7 +230,7 @@ ALTER DEFAULT PRIVILEGES IN SCHEMA treasury GRANT SELECT ON TABLES TO ballast_re
 
 -- The writer. Ids of batches, times of recording and copies of limits are the database's: those columns are left out.
 GRANT INSERT (shard, fence, host, pid), UPDATE (fence, host, pid, since) ON ledger.writer TO ballast_writer;
-GRANT INSERT (shard, fence, n_tx, n_entries, n_duplicates, n_conflicts, n_rejected, source, prev_hash, hash)
+GRANT INSERT (shard, fence, n_tx, n_entries, n_duplicates, n_conflicts, n_rejected, source, prev_hash, content_hash)
     ON ledger.batch TO ballast_writer;
 GRANT INSERT ON ledger.tx, ledger.entry, ledger.reject, ledger.conflict TO ballast_writer;
 GRANT

@@ -17,10 +17,10 @@ DECLARE
     started BIGINT;
 BEGIN
     INSERT INTO ledger.batch (
-        shard, fence, n_tx, n_entries, n_duplicates, n_conflicts, n_rejected, source, prev_hash, hash
+        shard, fence, n_tx, n_entries, n_duplicates, n_conflicts, n_rejected, source, prev_hash, content_hash
     ) VALUES (
         the_shard, the_fence, 1 - n_rejected, 2 * (1 - n_rejected), 0, 0, n_rejected, '{}', follows,
-        sha256(follows || convert_to(pg_backend_pid() || clock_timestamp()::TEXT, 'UTF8'))
+        sha256(convert_to(pg_backend_pid() || clock_timestamp()::TEXT, 'UTF8'))
     ) RETURNING batch_id INTO started;
     PERFORM set_config('spec.batch', started::TEXT, FALSE);
 END $$;

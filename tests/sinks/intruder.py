@@ -65,7 +65,7 @@ class Intruder:
         self.batch_id = self.one(
             """
             INSERT INTO ledger.batch (shard, fence, n_tx, n_entries, n_duplicates, n_conflicts, n_rejected, source,
-                prev_hash, hash)
+                prev_hash, content_hash)
             VALUES (%s, %s, %s, %s, 0, 0, %s, '{}', %s, sha256(%s)) RETURNING batch_id
             """,
             *(self.shard, changed.get("fence", self.fence), n_tx, n_entries, changed.get("n_rejected", 0)),

@@ -18,7 +18,7 @@ from domain.books import Books
 from domain.fold import advance, fold
 from domain.journal import Transaction
 from sinks.ledger_reading import NO_HASH, Connection, read_books
-from sinks.ledger_rows import Rendered, render
+from sinks.ledger_rows import render
 from sinks.ledger_taking import take
 from sinks.ledger_writing import Batch, write_batch
 
@@ -40,25 +40,25 @@ def stages_ms(dsn: str, transactions: Sequence[Transaction], batch: int, warm_ba
         for number, start in enumerate(starts):
             if number == warm_batches:
                 took.clear()
-            last_hash = _post(connection, took, fence, books, transactions[start : start + batch], last_hash).hash
+            last_hash = _post(connection, took, fence, books, transactions[start : start + batch], last_hash)
     return {stage: round(seconds / (len(starts) - warm_batches) * 1000, 2) for stage, seconds in took.items()}
 
 
 def _post(
     connection: Connection, took: Took, fence: int, books: Books, batch: Sequence[Transaction], last_hash: bytes
-) -> Rendered:
+) -> bytes:
     with _timed(took, "fold"):
         folded = fold(books, batch)
     with _timed(took, "render"):
-        rendered = render(books, folded, last_hash)
+        rendered = render(books, folded)
     began = time.perf_counter()
     with connection.transaction():
-        write_batch(connection, Batch(SHARD, fence, batch, folded, rendered))
+        linked = write_batch(connection, Batch(SHARD, fence, batch, folded, rendered), last_hash)
         written = time.perf_counter()
     took["commit"] += time.perf_counter() - written
     took["all_of_the_write"] += time.perf_counter() - began
     advance(books, folded)
-    return rendered
+    return linked
 
 
 @contextmanager
