@@ -1,5 +1,6 @@
 """Joins flows to the outside as the settings say: Kafka topics, Postgres, the exchange."""
 
+import gc
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -74,7 +75,9 @@ def open_ledger(dsn: str) -> OpenLedger:
 
     A writer that has just been killed holds its lock until the database has noticed, so it is tried for a while.
     """
-    return OpenLedger(PostgresLedger(dsn, LEDGER_SHARD), ThreadPoolExecutor(1, "ledger").submit)
+    ledger = PostgresLedger(dsn, LEDGER_SHARD)
+    gc.freeze()  # a million balances are not garbage, and need not be looked through for some
+    return OpenLedger(ledger, ThreadPoolExecutor(1, "ledger").submit)
 
 
 def pairing_setup(settings: Settings, since_ms: int) -> PairingSetup:

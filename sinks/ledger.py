@@ -51,10 +51,10 @@ _CHANGEABLE = {
 
 
 class Writing(NamedTuple):
-    """A batch on its way to the database, since when it has been worked on, and the seconds of its write to wait for."""
+    """A batch on its way to the database, what preparing it took, and the seconds of its write to wait for."""
 
     prepared: Prepared
-    began_seconds: float
+    prepare_seconds: float
     written: "Future[float]"
 
 
@@ -62,8 +62,8 @@ class PostgresLedger:
     """A `Ledger` that keeps what it books; the only writer of its shard while it is open.
 
     `batch_max` fixes how many transactions a batch has; left out, it follows the time that batches take. `on_batch` hears
-    of each committed batch: the seconds from the begin of its fold to its commit, and its size. Raises `FencedError` if
-    another writer has the shard.
+    of each committed batch: the seconds that were spent on preparing and writing it, and its size. Raises `FencedError`
+    if another writer has the shard.
     """
 
     def __init__(
@@ -126,10 +126,13 @@ class PostgresLedger:
                 left -= len(batch)
                 began = time.perf_counter()
                 prepared, generation = self._memory.prepare(batch), self._memory.generation
+                prepare_seconds = time.perf_counter() - began
                 if before is not None:
                     writing, before = before, None
                     yield self._settled(writing)
-                before = self._begin(self._newest(prepared, generation), began, self._thread.submit if left else _at_once)
+                submit = self._thread.submit if left else _at_once
+                newest = self._newest(prepared, generation)
+                before = Writing(newest, prepare_seconds, submit(self._write, newest))
             if before is not None:
                 writing, before = before, None
                 yield self._settled(writing)
@@ -146,9 +149,6 @@ class PostgresLedger:
         if any(one.verdict.reason in _CHANGEABLE for one in prepared.folded.rejected) and self._memory.has_changed():
             self._memory.load()
         return prepared if self._memory.generation == generation else self._memory.prepare(prepared.transactions)
-
-    def _begin(self, prepared: Prepared, began_seconds: float, submit: Submit) -> Writing:
-        return Writing(prepared, began_seconds, submit(self._write, prepared))
 
     def _write(self, prepared: Prepared) -> float:
         began = time.perf_counter()
@@ -169,7 +169,7 @@ class PostgresLedger:
 
     def _settled(self, writing: Writing) -> Folded:
         """Wait for the commit; if the database refused the batch, fold and write it once more."""
-        prepared, began, written = writing
+        prepared, prepare_seconds, written = writing
         try:
             seconds = written.result()
         except psycopg.Error as error:
@@ -178,7 +178,7 @@ class PostgresLedger:
             prepared, seconds = self._write_again(prepared.transactions)
         self._size.took(len(prepared.transactions), seconds)
         if self._on_batch is not None:
-            self._on_batch(time.perf_counter() - began, len(prepared.transactions))
+            self._on_batch(prepare_seconds + seconds, len(prepared.transactions))
         return prepared.folded
 
     def _write_again(self, batch: Sequence[Transaction]) -> tuple[Prepared, float]:

@@ -1,6 +1,7 @@
 """The ledger in Postgres when something fails: crashes, lost connections, and other writers."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from time import sleep
 from typing import Any
@@ -63,14 +64,14 @@ def batch_of(number: int) -> list[Transaction]:
     return [moved(base, CASH, USER, 5), moved(base + 1, LIMITED, CASH, 99), moved(base, CASH, USER, 6)]
 
 
-def opened_again(open_ledger: Open) -> PostgresLedger:
+def opened_again(open_ledger: Open, **options: Any) -> PostgresLedger:
     """A new writer, once the server has noticed that the old one is gone."""
     for _ in range(100):
         try:
-            return open_ledger()
+            return open_ledger(**options)
         except FencedError:
             sleep(0.01)
-    return open_ledger()
+    return open_ledger(**options)
 
 
 @pytest.mark.parametrize("answered", [False, True])
@@ -100,6 +101,35 @@ def test_a_crash_between_any_two_statements_leaves_no_trace(
     assert number > 8
     assert memory.entry_rows() == entries_of(sql)
     assert_books_tie(sql)
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_a_crash_while_the_next_batch_is_folded_leaves_a_beginning(
+    open_ledger: Open, sql: Sql, monkeypatch: pytest.MonkeyPatch, answered: bool
+) -> None:
+    """Of a run of batches some first ones are there, and posting all of it again has posted each once."""
+    memory = MemoryLedger(ACCOUNTS)
+    for number in count(1):
+        ledger = opened_again(open_ledger, batch_max=3)
+        batches = [batch_of(3 * number + turn) for turn in range(3)]
+        run = [transaction for batch in batches for transaction in batch]
+        memory.post(run)
+        with monkeypatch.context() as patched:
+            talks = kill_at(patched, number, answered=answered)
+            with suppress(psycopg.Error):
+                ledger.post(run)
+        posted = sql("SELECT tx_id::TEXT FROM ledger.tx WHERE tx_id = ANY(%s::UUID[])", [one.id for one in run])
+        assert {one for (one,) in posted} in [{batch[0].id for batch in batches[:done]} for done in range(4)]
+        with suppress(psycopg.Error):
+            ledger.close()
+        ledger = opened_again(open_ledger)
+        assert [outcome for outcome in outcomes(ledger, run) if outcome != "duplicate"][-2:] == ["rejected", "conflict"]
+        assert memory.balances() == ledger.balances()
+        ledger.close()
+        if talks[0] < number:
+            break
+    assert number > 20
+    assert memory.entry_rows() == entries_of(sql)
 
 
 def test_a_statement_that_fails_leaves_no_trace(open_ledger: Open, sql: Sql, monkeypatch: pytest.MonkeyPatch) -> None:
