@@ -25,6 +25,15 @@ from sinks.ledger_queries import ask
 Connection = psycopg.Connection[TupleRow]
 Report = dict[str, Any]
 
+_WHY = {
+    "before_cause": "that is before it happened; choose a later --effective-at",
+    "closed_period": "that time is in a closed period; choose a later --effective-at",
+    "already_reversed": "it has been reversed before",
+    "over_limit": "an account would go beyond its limit",
+    "account_frozen": "an account is frozen",
+    "account_closed": "an account is closed",
+}
+
 LAYERS = ("settled", "pending", "encumbered")
 SUMMED = ("currency", "layer", "debits", "credits")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -150,7 +159,8 @@ def reverse(dsn: str, transaction_id: str, effective_at: datetime, reason: str |
 def _refused(transaction_id: str, verdict: Verdict) -> str:
     where = f" on {verdict.account} in {verdict.currency}" if verdict.account else ""
     short = f", short by {verdict.shortfall}" if verdict.shortfall else ""
-    return f"transaction {transaction_id} cannot be reversed: {verdict.reason}{where}{short}"
+    why = _WHY.get(verdict.reason or "", f"the ledger refuses it as {verdict.reason}")
+    return f"transaction {transaction_id} cannot be reversed: {why}{where}{short}"
 
 
 def read_transaction(dsn: str, transaction_id: str) -> tuple[Transaction, int]:

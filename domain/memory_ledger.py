@@ -9,8 +9,9 @@ from typing import Any
 from domain.accounts import CHART, Account
 from domain.books import Books, Known, Origin, Window, balances
 from domain.causes import origin_of
-from domain.fold import EntryLine, Folded, Posted, Refused, advance, fold
+from domain.fold import advance, fold
 from domain.journal import Balance, Booked, Transaction
+from domain.judging import EntryLine, Folded, Posted, Refused
 
 
 class MemoryLedger:

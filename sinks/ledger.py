@@ -23,8 +23,8 @@ import psycopg
 from domain.accounts import CHART, Account
 from domain.books import balances
 from domain.errors import FencedError, InvariantError
-from domain.fold import Folded
 from domain.journal import Balance, Booked, Transaction
+from domain.judging import Folded
 from sinks.connecting import connect
 from sinks.ledger_batches import BatchSize, cut
 from sinks.ledger_memory import LedgerMemory, Prepared, is_refusal

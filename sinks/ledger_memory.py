@@ -11,8 +11,9 @@ import psycopg
 
 from domain.books import Books, Known, Origin, Window
 from domain.causes import origin_of
-from domain.fold import Folded, advance, fold
+from domain.fold import advance, fold
 from domain.journal import Entry, Layer, Transaction
+from domain.judging import Folded
 from domain.velocity import windows
 from sinks.ledger_ids import LOWEST, RecentIds
 from sinks.ledger_reading import (

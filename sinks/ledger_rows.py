@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from domain.body import payload
 from domain.books import ACCOUNT_ID, VERSION, Books, Key, Row
-from domain.fold import Folded, Posted, Refused
 from domain.journal import Cause, Relation, Transaction
+from domain.judging import Folded, Posted, Refused
 
 TX_COLUMNS = (
     "tx_id, effective_at, position, n_entries, correlation_id, cause_tx_id, relation, is_final, expires_at, group_id, "

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import psycopg
 
 from domain.errors import FencedError
-from domain.fold import Folded
 from domain.journal import Transaction
+from domain.judging import Folded
 from sinks.ledger_reading import Connection
 from sinks.ledger_rows import (
     BALANCE_COLUMNS,

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from domain.books import Books, Known, Origin, Window
 from domain.causes import origin_of
-from domain.fold import Folded, advance, fold
+from domain.fold import advance, fold
 from domain.journal import Entry, Group, Layer, Outcome, Relation, Transaction, Verdict, reversal_of
+from domain.judging import Folded
 from tests.domain.ledger_oracle import Oracle, totals
 from tests.domain.ledger_workloads import (
     ACCOUNTS,
