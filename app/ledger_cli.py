@@ -114,7 +114,7 @@ def verify_ledger(
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Compute every hash again and name each batch that is broken, and what in it; exit code 70 if there is one.
+    """Compute every hash, sum and seal again, and name each batch, balance and period that differs; exit code 70 if one does.
 
     Example: ballast ledger verify --from exported --json
     """
@@ -122,7 +122,7 @@ def verify_ledger(
 
     progress = _progress()
     report = verify_database(_dsn(config), progress) if folder is None else verify_folder(folder, progress)
-    _show(report, as_json, "broken", "seals")
+    _show(report, as_json, "broken", "balances", "seals")
     if not report["is_intact"]:
         raise typer.Exit(BROKEN)
 

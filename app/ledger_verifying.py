@@ -1,22 +1,26 @@
 """Proving the ledger: every hash and every body computed again, from the database or from an export without one."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TextIO
 
-from app.ledger_tables import plain_rows
 from domain.chain import Verified, verify
+from domain.chain_balances import Followed, other_balances
 from domain.chain_batches import BatchRows, by_batch, readable
-from domain.chain_rows import AccountRow, batch_row, entry_row, header_row, reject_row
+from domain.chain_rows import AccountRow, Cells, batch_row, conflict_row, entry_row, header_row, reject_row
+from domain.chain_seals import Recount
 from domain.chain_text import cells_of
 from domain.errors import ConfigError
 from sinks.connecting import connect
 from sinks.ledger_export import (
     ACCOUNTS,
+    BALANCES,
     BATCHES,
+    CONFLICTS,
     ENTRIES,
     HEADERS,
+    PERIODS,
     REJECTS,
     TABLES,
     Connection,
@@ -26,36 +30,34 @@ from sinks.ledger_export import (
     ranges,
     snapshot,
 )
-from sinks.ledger_queries import ask
 
 Progress = Callable[[int], None]
 """Is told from time to time how many batches have been verified."""
+
+_READERS: dict[Table, Callable[[Cells], Any]] = {
+    BATCHES: batch_row,
+    HEADERS: header_row,
+    ENTRIES: entry_row,
+    REJECTS: reject_row,
+    CONFLICTS: conflict_row,
+}
 
 DETAILS_MAX = 10
 """How many of the things that are wrong in a batch are told in words."""
 
 
 def verify_database(dsn: str, progress: Progress) -> dict[str, Any]:
-    """Verify the ledger as it stands at this moment, seals included; writers are not kept waiting."""
+    """Verify the ledger as it stands at this moment, balances and seals included; writers are not kept waiting."""
     with connect(dsn, "reader", "ledger verify") as connection, snapshot(connection):
-        accounts = _accounts(cells(connection, ACCOUNTS))
-        report = _report(verify(accounts, _read(connection)), progress)
-        seals = plain_rows(ask(connection, "seals"))
-    is_intact = report["is_intact"] and all(seal["is_sound"] for seal in seals)
-    return {**report, "is_intact": is_intact, "seals": seals}
+        others = {table: cells(connection, table) for table in (ACCOUNTS, BALANCES, PERIODS)}
+        return _report(others, _read(connection), progress)
 
 
 def verify_folder(folder: Path, progress: Progress) -> dict[str, Any]:
     """Verify an export, by its files alone. ConfigError if one is missing or is not one of an export."""
     with ExitStack() as stack:
         lines = {table: cells_of(_opened(folder, table, stack), len(table.columns)) for table in TABLES}
-        streams = by_batch(
-            readable(batch_row, lines[BATCHES]),
-            readable(header_row, lines[HEADERS]),
-            readable(entry_row, lines[ENTRIES]),
-            readable(reject_row, lines[REJECTS]),
-        )
-        return _report(verify(_accounts(lines[ACCOUNTS]), streams), progress)
+        return _report(lines, by_batch(*(readable(read, lines[table]) for table, read in _READERS.items())), progress)
 
 
 def export_ledger(dsn: str, folder: Path) -> dict[str, Any]:
@@ -71,10 +73,7 @@ def export_ledger(dsn: str, folder: Path) -> dict[str, Any]:
 def _read(connection: Connection) -> Iterator[BatchRows]:
     for first, last in ranges(connection):
         yield from by_batch(
-            readable(batch_row, cells(connection, BATCHES, first, last)),
-            readable(header_row, cells(connection, HEADERS, first, last)),
-            readable(entry_row, cells(connection, ENTRIES, first, last)),
-            readable(reject_row, cells(connection, REJECTS, first, last)),
+            *(readable(read, cells(connection, table, first, last)) for table, read in _READERS.items()),
         )
 
 
@@ -106,14 +105,21 @@ def _account(cells: list[str]) -> tuple[int, AccountRow] | None:
         return None
 
 
-def _report(verified: Iterable[Verified], progress: Progress) -> dict[str, Any]:
-    counts = {"batches": 0, "transactions": 0, "entries": 0, "rejects": 0}
+def _report(others: Mapping[Table, Iterable[list[str]]], batches: Iterator[BatchRows], progress: Progress) -> dict[str, Any]:
+    followed, recount = Followed(_accounts(others[ACCOUNTS])), Recount(others[PERIODS])
+    report = _walked(verify(followed, recount.counted(batches)), progress)
+    report["balances"] = [one._asdict() for one in other_balances(followed, others[BALANCES])]
+    report["seals"] = [seal._asdict() for seal in recount.checked()]
+    is_sound = all(seal["is_sound"] for seal in report["seals"])
+    return {**report, "is_intact": not report["broken"] and not report["balances"] and is_sound}
+
+
+def _walked(verified: Iterable[Verified], progress: Progress) -> dict[str, Any]:
+    counts = dict.fromkeys(("batches", "transactions", "entries", "rejects", "conflicts"), 0)
     broken = []
     for one in verified:
-        counts["batches"] += 1
-        counts["transactions"] += one.transactions
-        counts["entries"] += one.entries
-        counts["rejects"] += one.rejects
+        for name, count in zip(counts, (1, *one.counts), strict=True):
+            counts[name] += count
         if one.faults:
             broken.append(one)
         progress(counts["batches"])

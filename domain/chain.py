@@ -1,35 +1,42 @@
 """The hash chain, verified again from rows alone: no database, no trust in whoever wrote them.
 
-The hash of a batch is the SHA-256 of the hash before it, in bytes, and then of the lines of its headers, its entries and
-its rejections, so a change shows in its own batch whatever comes after it. Metadata, expiry and groups are not in these
-lines; they are in the body of a transaction, whose hash is.
+A batch has the SHA-256 of its lines, which are its headers, entries, rejections and conflicts: its content hash. Its hash is
+the SHA-256 of the hash before it, in bytes, its content hash, and all that is said of the batch itself. So a content hash
+that is right clears the rows, and a hash that is right for the content hash clears the batch and leaves the rows. Batches
+from before there were content hashes chain the lines themselves, with less of rejections and nothing of conflicts.
 
 Every batch is judged by itself: if what it says the hash before it is differs from what that is, the rows say which of the
 two was changed. So one flipped byte breaks one batch, and that one is named, with the part that it is in.
+
+What is not in a line is in the body of a transaction, whose hash is: metadata, expiry, group, and what was refused. Not
+proved are, for want of a second place where they are said:
+
+    fence, counts of repeats, time of recording, and account, currency and shortfall of rejections   of batches from before
+    what is kept of a refused transaction, if an amount in it was of a type of Python that JSON does not have
+    whether a rejection names no account (or currency) or one that is called "-"
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import NamedTuple
 
+from domain.chain_balances import Followed, follow
 from domain.chain_batches import BatchRows
-from domain.chain_evidence import (
-    Fault,
-    Followed,
-    Part,
-    counts_differ,
-    follow,
-    other_bodies,
-    places_differ,
-    rejects_differ,
-    sources_differ,
-)
-from domain.chain_rows import AccountRow, BatchRow, EntryRow, HeaderRow, RejectRow
+from domain.chain_evidence import Fault, Part, Sound, evidence, other_sources, sound
+from domain.chain_rows import BatchRow
 
 NO_HASH = bytes(32).hex()
 """What the first batch of a shard follows."""
+
+
+class Counts(NamedTuple):
+    """How many rows of each kind there are in a batch."""
+
+    transactions: int
+    entries: int
+    rejects: int
+    conflicts: int
 
 
 class Verified(NamedTuple):
@@ -37,9 +44,7 @@ class Verified(NamedTuple):
 
     batch_id: int
     shard: int | None
-    transactions: int
-    entries: int
-    rejects: int
+    counts: Counts
     faults: tuple[Fault, ...]
 
     @property
@@ -52,23 +57,16 @@ class _Batch(NamedTuple):
     """A batch that is judged once the next one of its shard says which hash it follows.
 
     `computed` is what its hash should be, `from_previous` what it should be if it had named the hash of the batch before.
-    `follows` says that it names what that hash is, or should be.
+    `is_right` says that what is hashed of its rows is right, `follows` that it names what the hash before it is or should be.
     """
 
     row: BatchRow
-    counts: tuple[int, int, int]
+    counts: Counts
     faults: tuple[Fault, ...]
     computed: str
     from_previous: str
+    is_right: bool
     follows: bool
-
-
-class _Sound(NamedTuple):
-    """The readable rows of a batch."""
-
-    headers: list[HeaderRow]
-    entries: list[EntryRow]
-    rejects: list[RejectRow]
 
 
 @dataclass(slots=True)
@@ -82,67 +80,94 @@ class _Walk:
     lost_before: dict[int, int] = field(default_factory=dict)
 
 
-def verify(accounts: Mapping[int, AccountRow], batches: Iterable[BatchRows]) -> Iterator[Verified]:
-    """Judge every batch, each once its successor is known; `accounts` are by number.
+def verify(followed: Followed, batches: Iterable[BatchRows]) -> Iterator[Verified]:
+    """Judge every batch, each once its successor is known; `followed` then has what all entries come to.
 
     The batches are all there are from the first on, in order. A shard's batches come out in their order, one later.
     """
-    walk = _Walk(Followed(accounts))
+    walk = _Walk(followed)
     for rows in batches:
+        found = sound(rows)
         if rows.batch is None:
-            yield _without_batch(walk, rows)
+            yield _without_batch(walk, rows, found)
             continue
-        shard = _shard(walk.followed, rows.batch, rows)
+        shard = _shard(walk, rows.batch, found)
         before = walk.last.get(shard)
         if before is not None:
-            yield _told(walk, _judged(before, rows.batch))
-        walk.last[shard] = _examined(walk, rows, rows.batch._replace(shard=shard), before)
+            yield _judged(walk, before, rows.batch)
+        walk.last[shard] = _examined(walk, rows, rows.batch._replace(shard=shard), found, before)
     for shard in sorted(walk.last):
-        yield _told(walk, _judged(walk.last[shard], None))
+        yield _judged(walk, walk.last[shard], None)
 
 
-def _shard(followed: Followed, batch: BatchRow, rows: BatchRows) -> int:
-    """The shard whose accounts it books on, whatever it says itself."""
-    entries = (row for row in rows.entries if isinstance(row, EntryRow))
-    homes = (followed.accounts[entry.account_id].shard for entry in entries if entry.account_id in followed.accounts)
-    return next(homes, batch.shard)
+def _shard(walk: _Walk, batch: BatchRow, found: Sound) -> int:
+    """The shard whose accounts it books on or whose chain it goes on with, whatever it says itself."""
+    accounts = walk.followed.accounts
+    homes = (accounts[entry.account_id].shard for entry in found.entries if entry.account_id in accounts)
+    chains = (shard for shard, last in walk.last.items() if batch.prev_hash in (last.row.hash, last.computed))
+    return next(homes, next(chains, batch.shard))
 
 
-def _told(walk: _Walk, verified: Verified) -> Verified:
-    if verified.faults and verified.shard is not None:
-        walk.broken.add(verified.shard)
-    return verified
-
-
-def _without_batch(walk: _Walk, rows: BatchRows) -> Verified:
-    sound = _sound(rows)
+def _without_batch(walk: _Walk, rows: BatchRows, found: Sound) -> Verified:
     walk.lost += 1
-    for _ in follow(walk.followed, sound.entries, frozenset()):
+    for _ in follow(walk.followed, found.entries, frozenset()):
         pass
-    counts = (len(rows.headers), len(rows.entries), len(rows.rejects))
+    counts = Counts(len(rows.headers), len(rows.entries), len(rows.rejects), len(rows.conflicts))
     fault = Fault(Part.BATCH, f"there are {sum(counts)} rows of this batch, and it is not there or cannot be read")
-    return Verified(rows.batch_id, None, *counts, (fault,))
+    return Verified(rows.batch_id, None, counts, (fault,))
 
 
-def _sound(rows: BatchRows) -> _Sound:
-    return _Sound(
-        [row for row in rows.headers if isinstance(row, HeaderRow)],
-        [row for row in rows.entries if isinstance(row, EntryRow)],
-        [row for row in rows.rejects if isinstance(row, RejectRow)],
-    )
-
-
-def _examined(walk: _Walk, rows: BatchRows, batch: BatchRow, before: _Batch | None) -> _Batch:
-    sound = _sound(rows)
+def _examined(walk: _Walk, rows: BatchRows, batch: BatchRow, found: Sound, before: _Batch | None) -> _Batch:
     previous = before.row.hash if before else NO_HASH
-    content = _content(sound)
-    computed = _hash(batch.prev_hash, content)
-    from_previous = computed if batch.prev_hash == previous else _hash(previous, content)
-    is_whole = batch.hash in (computed, from_previous)
+    lines = _lines(batch, found)
+    content = lines if batch.content_hash is None else sha256(lines).digest()
+    says_so = batch.content_hash == content.hex()
+    hashes = _links(batch, previous, content)
+    is_right = says_so or batch.hash in hashes
+    if not is_right and batch.content_hash is not None:
+        hashes = _links(batch, previous, _bytes(batch.content_hash))
     is_first = batch.shard not in walk.broken and not walk.lost
-    faults = _faults(walk.followed, rows, batch, sound, is_whole, is_first)
-    counts = (len(sound.headers), len(sound.entries), len(sound.rejects))
-    return _Batch(batch, counts, tuple(faults), computed, from_previous, _follows(walk, batch, before))
+    faults = [*evidence(walk.followed, batch, rows, found, is_right=is_right, is_first=is_first)]
+    faults += _misstated(batch, rows, found, is_right=is_right, is_known=bool(faults))
+    if is_right and not says_so and batch.content_hash is not None:
+        faults.append(Fault(Part.BATCH, "its content hash is not that of its rows, and its hash is"))
+    if batch.content_hash is None and before is not None and before.row.content_hash is not None:
+        faults.append(Fault(Part.BATCH, "it has no content hash, and the batch before it has one"))
+    counts = Counts(len(found.headers), len(found.entries), len(found.rejects), len(found.conflicts))
+    return _Batch(batch, counts, tuple(faults), *hashes, is_right, _follows(walk, batch, before))
+
+
+def _lines(batch: BatchRow, found: Sound) -> bytes:
+    """What is hashed of the rows of a batch."""
+    lines = [row.line for row in found.headers] + [row.line for row in found.entries]
+    if batch.content_hash is None:
+        lines += [row.line_before for row in found.rejects]
+    else:
+        lines += [row.line for row in found.rejects] + sorted(row.line for row in found.conflicts)
+    return "".join(lines).encode(errors="surrogateescape")
+
+
+def _links(batch: BatchRow, previous: str, content: bytes) -> tuple[str, str]:
+    """What the hash should be after the hash that the batch names, and after that of the batch before."""
+    hashed = content + batch.facts.encode(errors="surrogateescape")
+    named = sha256(_bytes(batch.prev_hash) + hashed).hexdigest()
+    return named, named if batch.prev_hash == previous else sha256(_bytes(previous) + hashed).hexdigest()
+
+
+def _bytes(digits: str) -> bytes:
+    try:
+        return bytes.fromhex(digits)
+    except ValueError:
+        return b"no hash"
+
+
+def _misstated(batch: BatchRow, rows: BatchRows, found: Sound, *, is_right: bool, is_known: bool) -> Iterator[Fault]:
+    """A shard or sources that are not those of the rows. `is_known` says that rows are wrong, which says nothing of it."""
+    if rows.batch is not None and rows.batch.shard != batch.shard:
+        yield Fault(Part.BATCH, f"it says shard {rows.batch.shard}, and goes on with shard {batch.shard}")
+    if not is_known and other_sources(batch, found):
+        part = Part.BATCH if is_right else Part.HEADER
+        yield Fault(part, "the offsets of the batch are not those of its transactions")
 
 
 def _follows(walk: _Walk, batch: BatchRow, before: _Batch | None) -> bool:
@@ -152,84 +177,41 @@ def _follows(walk: _Walk, batch: BatchRow, before: _Batch | None) -> bool:
     return is_excused or batch.prev_hash in ((before.row.hash, before.computed) if before else (NO_HASH,))
 
 
-def _content(sound: _Sound) -> bytes:
-    """What is hashed of a batch after the hash before it."""
-    lines = [row.line for row in sound.headers]
-    lines += [row.line for row in sound.entries]
-    lines += [row.line for row in sound.rejects]
-    return "".join(lines).encode(errors="surrogateescape")
-
-
-def _hash(previous: str, content: bytes) -> str:
-    try:
-        return sha256(bytes.fromhex(previous) + content).hexdigest()
-    except ValueError:
-        return ""
-
-
-def _faults(
-    followed: Followed, rows: BatchRows, batch: BatchRow, sound: _Sound, is_whole: bool, is_first: bool
-) -> list[Fault]:
-    """All evidence within a batch. `is_whole` says that its hash is right, `is_first` that nothing before it was wrong."""
-    by_transaction: defaultdict[str, list[EntryRow]] = defaultdict(list)
-    for entry in sound.entries:
-        by_transaction[entry.tx_id].append(entry)
-    bodies = other_bodies(sound.headers, by_transaction, followed.accounts)
-    strayed = list(follow(followed, sound.entries, bodies))
-    faults = [*counts_differ(batch, rows, is_whole), *rejects_differ(batch, sound.rejects)]
-    reliable = None if any(fault.part is Part.REJECT for fault in faults) else sound.rejects
-    faults += sources_differ(batch, sound.headers, reliable, is_whole)
-    if rows.batch is not None and rows.batch.shard != batch.shard:
-        faults.append(Fault(Part.BATCH, f"it says shard {rows.batch.shard} and books on accounts of shard {batch.shard}"))
-    faults += places_differ(sound.headers, by_transaction, len(sound.entries) == batch.n_entries)
-    # After something is missing, what comes next does not follow it, and is as it was written.
-    if not is_whole or is_first:
-        faults += [_strayed(entry) for entry in strayed]
-    return faults + _bodies(sound, bodies, {entry.tx_id for entry in strayed}, is_whole)
-
-
-def _strayed(entry: EntryRow) -> Fault:
-    detail = f"entry {entry.leg} of transaction {entry.tx_id} does not follow the one before it on its account"
-    return Fault(Part.ENTRY, detail)
-
-
-def _bodies(sound: _Sound, bodies: frozenset[str], strayed: set[str], is_whole: bool) -> list[Fault]:
-    """What the wrong bodies show: what the chain proves is right, so then it is what only the body has."""
-    faults = []
-    for header in sound.headers:
-        id_ = header.transaction.id
-        if id_ not in bodies or (id_ in strayed and not is_whole):
-            continue
-        part = Part.METADATA if is_whole else Part.HEADER
-        faults.append(Fault(part, f"transaction {id_} does not have the body that its hash names"))
-    return faults
-
-
-def _judged(batch: _Batch, following: BatchRow | None) -> Verified:
+def _judged(walk: _Walk, batch: _Batch, following: BatchRow | None) -> Verified:
     """The last word on a batch; `following` is the next one of its shard."""
-    faults = batch.faults + tuple(_links(batch, following))
-    return Verified(batch.row.batch_id, batch.row.shard, *batch.counts, faults)
+    is_followed = following is not None and following.prev_hash == batch.computed
+    faults = (*batch.faults, *_unlinked(batch, following, is_followed=is_followed))
+    is_right = batch.is_right or (batch.row.content_hash is None and is_followed)
+    if not is_right and not batch.faults:
+        faults += tuple(_unlocated(batch))
+    if faults:
+        walk.broken.add(batch.row.shard)
+    return Verified(batch.row.batch_id, batch.row.shard, batch.counts, faults)
 
 
-def _links(batch: _Batch, following: BatchRow | None) -> Iterator[Fault]:
+def _unlinked(batch: _Batch, following: BatchRow | None, *, is_followed: bool) -> Iterator[Fault]:
+    """What is wrong with the hashes of a batch, or what they show of the batch itself."""
     row = batch.row
     if row.hash == batch.computed:
         if not batch.follows:
             yield Fault(Part.LINK, "it does not follow the batch before it: one is missing between them, or came in")
     elif row.hash == batch.from_previous:
         yield Fault(Part.LINK, "the hash that it says it follows is not that of the batch before it")
-    elif following is not None and following.prev_hash == batch.computed:
+    elif is_followed:
         yield Fault(Part.LINK, "its hash is not the one that the next batch follows, and that one is right")
     elif not batch.faults:
-        yield from _unlocated(batch, following)
+        if following is None:
+            yield Fault(Part.LINK, "its hash is not what it should be, and no batch after it tells what was changed")
+        if row.content_hash is not None:
+            yield Fault(Part.BATCH, "something that is said of the batch itself was changed")
 
 
-def _unlocated(batch: _Batch, following: BatchRow | None) -> Iterator[Fault]:
-    """The hash is wrong and nothing else shows it: all that it can be is what is written down only once."""
-    detail = "its hash is not that of its rows"
-    if following is None:
-        yield Fault(Part.LINK, f"{detail}, and no batch after it tells which of them was changed")
-    if batch.counts[0]:
-        yield Fault(Part.HEADER, f"{detail}: the order or an offset of its transactions was changed")
-    if batch.counts[2]:
-        yield Fault(Part.REJECT, f"{detail}: the reason or the order of its rejections was changed")
+def _unlocated(batch: _Batch) -> Iterator[Fault]:
+    """The rows are wrong and nothing else shows it: all that it can be is what is written down only once."""
+    transactions, _, rejects, conflicts = batch.counts
+    if transactions:
+        yield Fault(Part.HEADER, "the order or an offset of its transactions was changed")
+    if rejects:
+        yield Fault(Part.REJECT, "the order of its rejections or what one of them says was changed")
+    if conflicts and not rejects and batch.row.content_hash is not None:
+        yield Fault(Part.CONFLICT, "what is said of a transaction in conflict was changed")

@@ -7,7 +7,7 @@ an error but a finding: it stands for itself as `Unreadable`, in the batch where
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
-from domain.chain_rows import BatchRow, Cells, EntryRow, HeaderRow, RejectRow, Unreadable
+from domain.chain_rows import BatchRow, Cells, EntryRow, HeaderRow, KeptRow, Unreadable
 
 Row = TypeVar("Row")
 
@@ -19,7 +19,8 @@ class BatchRows(NamedTuple):
     batch: BatchRow | None
     headers: list[HeaderRow | Unreadable]
     entries: list[EntryRow | Unreadable]
-    rejects: list[RejectRow | Unreadable]
+    rejects: list[KeptRow | Unreadable]
+    conflicts: list[KeptRow | Unreadable]
 
 
 def readable(read: Callable[[Cells], Row], lines: Iterable[Cells]) -> Iterator[Row | Unreadable]:
@@ -59,14 +60,9 @@ def _batch_of(cells: Cells, last: int) -> int:
     return int(first) if first.isascii() and first.isdigit() else last
 
 
-def by_batch(
-    batches: Iterable[BatchRow | Unreadable],
-    headers: Iterable[HeaderRow | Unreadable],
-    entries: Iterable[EntryRow | Unreadable],
-    rejects: Iterable[RejectRow | Unreadable],
-) -> Iterator[BatchRows]:
-    """The four streams, each in order of its batches, put together batch by batch."""
-    parts = (_Ahead(headers), _Ahead(entries), _Ahead(rejects))
+def by_batch(batches: Iterable[BatchRow | Unreadable], *others: Iterable[Any]) -> Iterator[BatchRows]:
+    """The streams, each in order of its batches, put together; the others are headers, entries, rejections, conflicts."""
+    parts = [_Ahead(rows) for rows in others]
     for batch in batches:
         yield from _lost(parts, batch.batch_id)
         found = batch if isinstance(batch, BatchRow) else None
@@ -90,7 +86,7 @@ class _Ahead:
         return taken
 
 
-def _lost(parts: tuple[_Ahead, ...], before: int | None) -> Iterator[BatchRows]:
+def _lost(parts: list[_Ahead], before: int | None) -> Iterator[BatchRows]:
     """Rows of batches that should have come earlier than `before`, or than the end."""
     while waiting := [part.next.batch_id for part in parts if part.next is not None]:
         batch_id = min(waiting)
@@ -99,6 +95,6 @@ def _lost(parts: tuple[_Ahead, ...], before: int | None) -> Iterator[BatchRows]:
         yield _together(parts, batch_id, None)
 
 
-def _together(parts: tuple[_Ahead, ...], batch_id: int, batch: BatchRow | None) -> BatchRows:
-    headers, entries, rejects = (part.take(batch_id) for part in parts)
-    return BatchRows(batch_id, batch, headers, entries, rejects)
+def _together(parts: list[_Ahead], batch_id: int, batch: BatchRow | None) -> BatchRows:
+    headers, entries, rejects, conflicts = (part.take(batch_id) for part in parts)
+    return BatchRows(batch_id, batch, headers, entries, rejects, conflicts)

@@ -1,32 +1,24 @@
-"""What in a batch is not as it was written, shown by what the rows of the batch say about each other.
+"""What in a batch is not as it was written, shown by what its rows say about each other.
 
-The hash of a batch proves that something was changed, and not what. That is found out by everything that is written down
+The hash of a batch proves that its rows were changed, and not which of them. That is found out by what is written down
 twice: the body of a transaction has a hash of its own, the amount of an entry shows again in the balance after it, a batch
-counts its rows and names the offsets of its sources, and a rejection keeps the whole transaction beside what it says of it.
+counts its rows and names the offsets of its sources, and what was refused is kept whole beside what is said of it. Of a row
+that the hash of the batch does not cover, it is the only proof.
 """
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from domain.body import body_hash, meta_text
-from domain.chain_batches import BatchRows
-from domain.chain_rows import AccountRow, BatchRow, EntryRow, HeaderRow, RejectRow, Unreadable, booked
-from domain.journal import Cause, Entry, Group, Relation, Transaction
-
-REASONS = frozenset(
-    """
-    one_legged too_many_entries bad_time bad_meta closed_period unknown_cause unknown_reversal before_cause
-    already_reversed not_a_mirror not_a_hold already_captured already_voided already_expired hold_expired not_expired
-    over_capture nothing_captured unexpected_hold unexpected_entries unnamed_release over_release group_refused
-    group_incomplete bad_group zero_amount not_whole bad_side bad_layer unknown_account account_frozen account_closed
-    not_a_leaf bad_currency wrong_currency unbalanced too_large over_limit over_velocity
-    """.split()  # noqa: SIM905 - a list of names, not forty lines
-)
-"""Every reason for which a ledger has ever refused: another one was not written by it."""
+from domain.chain_balances import Followed, follow
+from domain.chain_batches import BatchRows, Row
+from domain.chain_rows import BatchRow, EntryRow, HeaderRow, KeptRow, Unreadable, booked
+from domain.journal import Cause, Entry, Group, Layer, Relation, Transaction
+from domain.refusals import REASONS
 
 
 class Part(StrEnum):
@@ -38,6 +30,7 @@ class Part(StrEnum):
     METADATA = "metadata"
     ENTRY = "entry"
     REJECT = "reject"
+    CONFLICT = "conflict"
 
 
 class Fault(NamedTuple):
@@ -47,102 +40,88 @@ class Fault(NamedTuple):
     detail: str
 
 
-@dataclass(slots=True)
-class Followed:
-    """How far the entries of every account have been followed, by amounts alone."""
+class Sound(NamedTuple):
+    """The rows of a batch that can be read."""
 
-    accounts: Mapping[int, AccountRow]
-    versions: dict[tuple[int, str], int] = field(default_factory=dict)
-    nets: dict[tuple[int, str, int], int] = field(default_factory=dict)
+    headers: list[HeaderRow]
+    entries: list[EntryRow]
+    rejects: list[KeptRow]
+    conflicts: list[KeptRow]
 
 
-def counts_differ(batch: BatchRow, rows: BatchRows, is_whole: bool) -> Iterator[Fault]:
+def sound(rows: BatchRows) -> Sound:
+    """What is left of the rows without those that are none."""
+    return Sound(_readable(rows.headers), _readable(rows.entries), _readable(rows.rejects), _readable(rows.conflicts))
+
+
+def _readable(rows: list[Row | Unreadable]) -> list[Row]:
+    return [row for row in rows if not isinstance(row, Unreadable)]
+
+
+def evidence(
+    followed: Followed, batch: BatchRow, rows: BatchRows, found: Sound, *, is_right: bool, is_first: bool
+) -> Iterator[Fault]:
+    """All that shows within a batch.
+
+    `is_right` says that what is hashed of its rows is right, so that if two of them disagree it is what is not hashed that
+    was changed; `is_first` that nothing before it was wrong.
+    """
+    yield from _counts(batch, rows, is_right=is_right)
+    yield from _positions(found)
+    legs: defaultdict[str, list[EntryRow]] = defaultdict(list)
+    for entry in found.entries:
+        legs[entry.tx_id].append(entry)
+    bodies = frozenset(one.transaction.id for one in found.headers if _is_other(one, legs[one.transaction.id], followed))
+    strayed = list(follow(followed, found.entries, bodies))
+    if len(found.entries) == batch.n_entries:
+        yield from _legs(found.headers, legs, is_right=is_right)
+    # After something is missing, what comes next does not follow it, and is as it was written.
+    for entry in strayed if is_first or not is_right else ():
+        detail = f"entry {entry.leg} of transaction {entry.tx_id} does not follow the one before it on its account"
+        yield Fault(Part.ENTRY, detail)
+    for id_ in sorted(bodies if is_right else bodies - {entry.tx_id for entry in strayed}):
+        # If what is hashed is right, it is what only the body has.
+        part = Part.METADATA if is_right else Part.HEADER
+        yield Fault(part, f"transaction {id_} does not have the body that its hash names")
+    for part, kept in ((Part.REJECT, found.rejects), (Part.CONFLICT, found.conflicts)):
+        yield from (Fault(part, wrong) for row in kept if (wrong := _misquoted(row)))
+
+
+def _counts(batch: BatchRow, rows: BatchRows, *, is_right: bool) -> Iterator[Fault]:
     """Rows that came or went; if the hash says that all rows are right, it is the count that was changed."""
     counted = (
-        (Part.HEADER, "transactions", batch.n_tx, rows.headers),
-        (Part.ENTRY, "entries", batch.n_entries, rows.entries),
-        (Part.REJECT, "rejections", batch.n_rejected, rows.rejects),
+        (Part.HEADER, batch.n_tx, rows.headers),
+        (Part.ENTRY, batch.n_entries, rows.entries),
+        (Part.REJECT, batch.n_rejected, rows.rejects),
+        (Part.CONFLICT, batch.n_conflicts, rows.conflicts),
     )
-    for part, name, expected, found in counted:
-        if expected != len(found):
-            yield Fault(Part.BATCH if is_whole else part, f"there are {len(found)} {name}, and the batch says {expected}")
-        for row in found:
-            if isinstance(row, Unreadable):
-                yield Fault(part, f"a row cannot be read: {row.text[:120]}")
+    for part, expected, found in counted:
+        if expected not in (None, len(found)):
+            detail = f"there are {len(found)} rows of kind {part}, and the batch says {expected}"
+            yield Fault(Part.BATCH if is_right else part, detail)
+        yield from (Fault(part, f"a row cannot be read: {row.text[:120]}") for row in found if isinstance(row, Unreadable))
 
 
-def sources_differ(
-    batch: BatchRow, headers: Sequence[HeaderRow], rejects: Sequence[RejectRow] | None, is_whole: bool
-) -> Iterator[Fault]:
-    """Transactions from where their batch has read nothing, or a batch that has read further; one of the two was changed.
-
-    What the rejections say is None if it is not to be relied on.
-    """
-    part = Part.BATCH if is_whole else Part.HEADER
-    for header in headers:
-        one = header.transaction
-        if not _within(batch.source, one.source, one.source_offset):
-            yield Fault(part, f"transaction {one.id} is from {one.source} {one.source_offset}, and its batch is not")
-            return
-    # Of a repeat nothing is kept but that there was one.
-    if rejects is not None and not batch.n_repeats and batch.source != _spans(headers, rejects):
-        yield Fault(part, "the offsets of the batch are not those of its transactions")
+def _positions(found: Sound) -> Iterator[Fault]:
+    numbered: tuple[tuple[Part, Sequence[HeaderRow | KeptRow]], ...]
+    numbered = ((Part.HEADER, found.headers), (Part.REJECT, found.rejects))
+    for part, rows in numbered:
+        if [row.position for row in rows] != list(range(1, len(rows) + 1)):
+            yield Fault(part, "the positions are not 1, 2, 3 and so on")
 
 
-def _spans(headers: Sequence[HeaderRow], rejects: Sequence[RejectRow]) -> dict[str, list[int]]:
-    read: defaultdict[str, list[int]] = defaultdict(list)
-    for header in headers:
-        read[header.transaction.source].append(header.transaction.source_offset)
-    for reject in rejects:
-        read[reject.source].append(reject.source_offset)
-    return {source: [min(offsets), max(offsets)] for source, offsets in read.items()}
-
-
-def _within(spans: Mapping[str, Any], source: str, offset: int) -> bool:
-    match spans.get(source) if isinstance(spans, Mapping) else None:
-        case [int(first), int(last)]:
-            return first <= offset <= last
-        case _:
-            return False
-
-
-def places_differ(
-    headers: Sequence[HeaderRow], entries: Mapping[str, list[EntryRow]], has_all_entries: bool
-) -> Iterator[Fault]:
-    """Headers that are not numbered through, or whose entries are not; `has_all_entries` says that none came or went."""
-    of_counts = Part.HEADER if has_all_entries else Part.ENTRY
-    if [header.position for header in headers] != list(range(1, len(headers) + 1)):
-        yield Fault(Part.HEADER, "the positions of the transactions are not 1, 2, 3 and so on")
-    for header in headers:
-        legs = [entry.leg for entry in entries.get(header.transaction.id, ())]
-        if len(legs) != header.n_entries:
-            yield Fault(of_counts, f"transaction {header.transaction.id} has {len(legs)} entries, not {header.n_entries}")
-        elif legs != list(range(1, len(legs) + 1)):
-            yield Fault(Part.ENTRY, f"the entries of transaction {header.transaction.id} are not numbered 1, 2, 3 and so on")
-
-
-def other_bodies(
-    headers: Iterable[HeaderRow], entries: Mapping[str, list[EntryRow]], accounts: Mapping[int, AccountRow]
-) -> frozenset[str]:
-    """The transactions that have their entries, and whose header, metadata and entries do not give their body hash."""
-    found = ((header, entries.get(header.transaction.id, [])) for header in headers)
-    return frozenset(
-        header.transaction.id
-        for header, legs in found
-        if len(legs) == header.n_entries and not _has_body(header, legs, accounts)
-    )
-
-
-def _has_body(header: HeaderRow, entries: list[EntryRow], accounts: Mapping[int, AccountRow]) -> bool:
-    try:
-        transaction = booked(header, entries, accounts)
-    except (KeyError, ValueError):
+def _is_other(header: HeaderRow, legs: Sequence[EntryRow], followed: Followed) -> bool:
+    """Whether header, metadata and entries, all of them there, do not give the body hash."""
+    if len(legs) != header.n_entries:
         return False
-    if body_hash(transaction, header.meta) == header.body_hash:
+    try:
+        transaction = booked(header, legs, followed.accounts)
+    except (KeyError, ValueError):
         return True
     # Rows from before metadata was kept as text have it as the database wrote it.
-    again = _canonical(header.meta)
-    return again is not None and body_hash(transaction, again) == header.body_hash
+    return header.body_hash != body_hash(transaction, header.meta) and (
+        (again := _canonical(header.meta)) is None or header.body_hash != body_hash(transaction, again)
+    )
 
 
 def _canonical(meta: str) -> str | None:
@@ -153,91 +132,92 @@ def _canonical(meta: str) -> str | None:
     return meta_text(read) if isinstance(read, dict) else None
 
 
-def follow(followed: Followed, entries: Iterable[EntryRow], bad_bodies: frozenset[str]) -> Iterator[EntryRow]:
-    """Go on from entry to entry, and give those that do not follow the one before them.
-
-    What is gone on from then is what is most likely true: the balance as written if the amount was changed, the sum of the
-    amounts if the balance was, and the entry as it stands if some before it are missing.
-    """
-    for entry in entries:
-        key, layer = (entry.account_id, entry.currency), (entry.account_id, entry.currency, entry.layer)
-        version = followed.versions.get(key, 0) + 1
-        after = followed.nets.get(layer, 0) + entry.side * entry.amount
-        has_version, has_after = entry.version == version, entry.balance_after == after
-        is_gap = not has_version and not has_after
-        followed.versions[key] = entry.version if is_gap else version
-        followed.nets[layer] = entry.balance_after if is_gap or entry.tx_id in bad_bodies else after
-        if not (has_version and has_after):
-            yield entry
+def _legs(headers: Iterable[HeaderRow], legs: Mapping[str, list[EntryRow]], *, is_right: bool) -> Iterator[Fault]:
+    """Transactions whose entries are not numbered through up to what they say, while none has come or gone."""
+    for header in headers:
+        found = [entry.leg for entry in legs.get(header.transaction.id, ())]
+        if found != list(range(1, header.n_entries + 1)):
+            part = Part.HEADER if is_right or len(found) != header.n_entries else Part.ENTRY
+            detail = f"the entries of transaction {header.transaction.id} are not numbered 1 to {header.n_entries}"
+            yield Fault(part, detail)
 
 
-def rejects_differ(batch: BatchRow, rejects: Sequence[RejectRow]) -> Iterator[Fault]:
-    """Rejections that say something else than the transaction that they keep, or nothing that a ledger says."""
-    if [reject.position for reject in rejects] != list(range(1, len(rejects) + 1)):
-        yield Fault(Part.REJECT, "the positions of the rejections are not 1, 2, 3 and so on")
-    for reject in rejects:
-        if reject.reason not in REASONS:
-            yield Fault(Part.REJECT, f"transaction {reject.tx_id} was rejected for {reject.reason!r}, which is no reason")
-        kept = _kept(reject.payload)
-        if kept is None or kept[:4] != (reject.tx_id, reject.template, reject.source, reject.source_offset):
-            yield Fault(Part.REJECT, f"the rejection of {reject.tx_id} keeps another transaction")
-        elif not _within(batch.source, reject.source, reject.source_offset):
-            yield Fault(Part.BATCH, f"rejection {reject.tx_id} is from {reject.source}, and its batch is not")
-        elif kept.body_hashes and reject.body_hash not in kept.body_hashes:
-            yield Fault(Part.REJECT, f"the transaction that the rejection of {reject.tx_id} keeps has another body")
+def other_sources(batch: BatchRow, found: Sound) -> bool:
+    """Whether the batch does not say it has read what its transactions are from; of repeats nothing else is kept."""
+    read: defaultdict[str, list[int]] = defaultdict(list)
+    for header in found.headers:
+        read[header.transaction.source].append(header.transaction.source_offset)
+    for row in (*found.rejects, *found.conflicts):
+        read[row.source].append(row.source_offset)
+    if not batch.n_repeats:
+        return batch.source != {source: [min(offsets), max(offsets)] for source, offsets in read.items()}
+    return not all(_within(batch.source.get(source), min(offsets), max(offsets)) for source, offsets in read.items())
+
+
+def _within(span: Any, first: int, last: int) -> bool:
+    match span:
+        case [int(begin), int(end)]:
+            return begin <= first and last <= end
+        case _:
+            return False
 
 
 _FIELDS, _ENTRY_FIELDS = frozenset(Transaction._fields), frozenset(Entry._fields)
 # Before there were holds, what a transaction reversed was all that it named.
 _KEPT = (_FIELDS, _FIELDS - {"cause", "expires_at_ms", "group"} | {"reverses"})
+_DECIMAL = re.compile(r"Decimal\('(.*)'\)")
+_as_kept = json.JSONEncoder(separators=(",", ":")).encode
 
 
-class _Kept(NamedTuple):
-    id: Any
-    template: Any
-    source: Any
-    source_offset: Any
-    body_hashes: tuple[str, ...]
-
-
-def _kept(payload: str) -> _Kept | None:
-    """The transaction that a rejection keeps; without hashes if its JSON does not tell all that its body was made of."""
+def _misquoted(row: KeptRow) -> str | None:
+    """What is said of a refused transaction and is not what is kept of it."""
+    if row.reason is not None and row.reason not in REASONS:
+        return f"transaction {row.tx_id} was rejected for {row.reason!r}, which is no reason"
     try:
-        kept = json.loads(payload)
+        kept = json.loads(row.payload)
         if set(kept) not in _KEPT or any(set(entry) != _ENTRY_FIELDS for entry in kept["entries"]):
-            return None
-        return _Kept(kept["id"], kept["template"], kept["source"], kept["source_offset"], _body_hashes(kept))
+            return f"what is kept of {row.tx_id} is no transaction"
+        named = (kept["id"], kept["template"], kept["source"], kept["source_offset"])
+        if named != (row.tx_id, row.template, row.source, row.source_offset):
+            return f"what is kept of {row.tx_id} is another transaction"
+        has_body = row.body_hash in _body_hashes(kept) or _is_hearsay(kept)
+        return None if has_body else f"what is kept of {row.tx_id} has another body"
     except (ValueError, TypeError, KeyError, RecursionError):
-        return None
+        return f"what is kept of {row.tx_id} cannot be read"
 
 
 def _body_hashes(kept: dict[str, Any]) -> tuple[str, ...]:
-    meta = kept["meta"]
-    # A value that was no JSON is kept as its name in Python, which does not tell how it was hashed.
-    if not isinstance(meta, dict) or any(isinstance(entry["amount"], str) for entry in kept["entries"]):
-        return ()
-    try:
-        transaction = _rebuilt(kept)
-        # Metadata that was no plain JSON was hashed as it is kept.
-        return (body_hash(transaction, meta_text(meta)), body_hash(transaction, None))
-    except (ValueError, TypeError, KeyError):
-        return ()
+    transaction, meta = _rebuilt(kept), kept["meta"]
+    plain = meta_text(meta) if isinstance(meta, dict) else None
+    # Metadata that was no plain JSON was hashed as it is kept.
+    return tuple(body_hash(transaction, text) for text in (plain, _as_kept(meta)) if text is not None)
 
 
-def _rebuilt(kept: dict[str, Any]) -> Transaction:
+def _is_hearsay(kept: Mapping[str, Any]) -> bool:
+    """Whether what is kept does not tell all that the body was made of.
+
+    An amount that JSON has no number for is kept as Python shows it, and of a type that is not known here nobody can say
+    what it was hashed as.
+    """
+    return any(isinstance(amount, str) and not _DECIMAL.fullmatch(amount) for amount in _amounts(kept))
+
+
+def _amounts(kept: Mapping[str, Any]) -> list[Any]:
+    return [entry["amount"] for entry in kept["entries"]]
+
+
+def _rebuilt(kept: Mapping[str, Any]) -> Transaction:
     cause, group = kept.get("cause"), kept.get("group")
     if kept.get("reverses"):
         cause = [Relation.REVERSES, kept["reverses"]]
-    return Transaction(
-        kept["id"],
-        kept["template"],
-        kept["effective_at_ms"],
-        tuple(Entry(**entry) for entry in kept["entries"]),
-        kept["correlation_id"],
-        kept["source"],
-        kept["source_offset"],
-        kept["meta"],
-        Cause(Relation(cause[0]), *cause[1:]) if cause else None,
-        kept.get("expires_at_ms"),
-        Group(*group) if group else None,
-    )
+    told = {name: kept[name] for name in Transaction._fields[:8]}
+    told["entries"] = tuple(_entry(**entry) for entry in kept["entries"])
+    told["cause"] = Cause(Relation(cause[0]), *cause[1:]) if cause else None
+    told["group"] = Group(*group) if group else None
+    return Transaction(**told, expires_at_ms=kept.get("expires_at_ms"))
+
+
+def _entry(account: str, currency: str, layer: Layer, side: int, amount: Any) -> Entry:
+    if isinstance(amount, str) and (shown := _DECIMAL.fullmatch(amount)):
+        amount = shown[1]
+    return Entry(account, currency, layer, side, amount)

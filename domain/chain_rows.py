@@ -1,84 +1,47 @@
 """The ledger as rows of text: what is exported, and what the hash chain is computed from again.
 
-Five tables are enough to prove the rest: batches, transactions, entries and rejections, each in the order in which they
-were written, and the accounts, whose codes stand in the bodies. Every row but an account begins with the number of its
-batch.
+Batches, transactions, entries, rejections and conflicts stand in the order in which they were written, each row after the
+number of its batch. Beside them are the accounts, whose codes stand in the bodies of transactions, the balances, which are
+what the entries come to, and the closed periods, which say what they came to when they were sealed.
 
 Here a row of text becomes a row of values, beside the line of it that is hashed.
 """
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from domain.journal import Cause, Entry, Group, Layer, Relation, Transaction
+from domain.journal import CREDIT, DEBIT, Cause, Entry, Group, Layer, Relation, Transaction
 
 NULL = r"\N"
 """How a missing value is written, so that it is not an empty text."""
 
-BATCH_COLUMNS = (
-    "batch_id",
-    "shard",
-    "fence",
-    "n_tx",
-    "n_entries",
-    "n_duplicates",
-    "n_conflicts",
-    "n_rejected",
-    "source",
-    "prev_hash",
-    "hash",
-    "recorded_at",
-)
-HEADER_COLUMNS = (
-    "batch_id",
-    "position",
-    "tx_id",
-    "template",
-    "effective_at_ms",
-    "n_entries",
-    "n_added",
-    "correlation_id",
-    "relation",
-    "cause_tx_id",
-    "is_final",
-    "expires_at_ms",
-    "group_id",
-    "group_size",
-    "source",
-    "source_offset",
-    "body_hash",
-    "meta",
-)
-ENTRY_COLUMNS = (
-    "batch_id",
-    "tx_id",
-    "version",
-    "account_id",
-    "leg",
-    "layer",
-    "side",
-    "currency",
-    "amount",
-    "balance_after",
-)
-REJECT_COLUMNS = (
-    "batch_id",
-    "position",
-    "tx_id",
-    "reason",
-    "account",
-    "currency",
-    "shortfall",
-    "template",
-    "source",
-    "source_offset",
-    "body_hash",
-    "payload",
-)
-ACCOUNT_COLUMNS = ("account_id", "code", "normal_side", "shard", "parent_id")
-
 Cells = Sequence[str]
+
+_LAYERS, _SIDES = frozenset(str(int(layer)) for layer in Layer), frozenset((str(DEBIT), str(CREDIT)))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+BATCH_COLUMNS = _names(
+    "batch_id shard fence n_tx n_entries n_duplicates n_conflicts n_rejected source recorded_at_us prev_hash content_hash hash"
+)
+HEADER_COLUMNS = _names(
+    "batch_id position tx_id template effective_at_ms n_entries n_added correlation_id relation cause_tx_id is_final "
+    "expires_at_ms group_id group_size source source_offset body_hash meta"
+)
+ENTRY_COLUMNS = _names("batch_id tx_id version account_id leg layer side currency amount balance_after")
+REJECT_COLUMNS = _names(
+    "batch_id position tx_id reason account currency shortfall template source source_offset body_hash payload"
+)
+CONFLICT_COLUMNS = _names("batch_id tx_id body_hash template source source_offset payload")
+ACCOUNT_COLUMNS = _names("account_id code normal_side shard parent_id")
+BALANCE_COLUMNS = _names(
+    "account_id currency version settled_debit settled_credit pending_debit pending_credit encumbered_debit encumbered_credit"
+)
+PERIOD_COLUMNS = _names("closed_until_us closed_at_us closed_by manifest")
 
 
 class AccountRow(NamedTuple):
@@ -89,18 +52,24 @@ class AccountRow(NamedTuple):
 
 
 class BatchRow(NamedTuple):
-    """One link of a shard's chain; the hashes are 64 hex digits. `source` has the first and last offset of each source;
-    `n_repeats` counts what was posted again, of which nothing else is kept."""
+    """One link of a shard's chain; the hashes are hex digits. `source` has the first and last offset of each source.
+
+    `n_repeats` counts what was posted again, of which nothing else is kept. `facts` is what is hashed of the row itself;
+    batches from before there was a hash of their content have neither, and `n_conflicts` is then None.
+    """
 
     batch_id: int
     shard: int
     n_tx: int
     n_entries: int
-    n_repeats: int
     n_rejected: int
-    source: dict[str, list[int]]
+    n_conflicts: int | None
+    n_repeats: int
+    source: dict[str, Any]
     prev_hash: str
+    content_hash: str | None
     hash: str
+    facts: str
 
 
 class HeaderRow(NamedTuple):
@@ -132,19 +101,23 @@ class EntryRow(NamedTuple):
     line: str
 
 
-class RejectRow(NamedTuple):
-    """A rejected transaction; `payload` is all of it, as JSON. `line` is hashed."""
+class KeptRow(NamedTuple):
+    """A transaction that was rejected, or is in conflict with another; `payload` is all of it, as JSON.
+
+    `line` is hashed, in batches from before `line_before`. A conflict has no position and no reason.
+    """
 
     batch_id: int
-    position: int
     tx_id: str
-    reason: str
     template: str
     source: str
     source_offset: int
     body_hash: str
     payload: str
     line: str
+    line_before: str = ""
+    position: int = 0
+    reason: str | None = None
 
 
 class Unreadable(NamedTuple):
@@ -156,10 +129,18 @@ class Unreadable(NamedTuple):
 
 def batch_row(cells: Cells) -> BatchRow:
     """ValueError if it is not one, as with the other readers of rows."""
-    batch_id, shard, _, n_tx, n_entries, n_duplicates, n_conflicts, n_rejected, source, prev_hash, digest, _ = cells
-    repeats = int(n_duplicates) + int(n_conflicts)
-    counts = (int(n_tx), int(n_entries), repeats, int(n_rejected))
-    return BatchRow(int(batch_id), int(shard), *counts, json.loads(source), prev_hash, digest)
+    prev_hash, content_hash, digest = cells[10:]
+    batch_id, shard, _, n_tx, n_entries, n_duplicates, n_conflicts, n_rejected = map(int, cells[:8])
+    source = json.loads(cells[8])
+    if not isinstance(source, dict):
+        msg = "the sources of a batch have names"
+        raise ValueError(msg)
+    counts = (n_tx, n_entries, n_rejected)
+    if content_hash == NULL:
+        repeats = n_duplicates + n_conflicts
+        return BatchRow(batch_id, shard, *counts, None, repeats, source, prev_hash, None, digest, "")
+    facts = "\t".join(cells[:10])
+    return BatchRow(batch_id, shard, *counts, n_conflicts, n_duplicates, source, prev_hash, content_hash, digest, facts)
 
 
 def header_row(cells: Cells) -> HeaderRow:
@@ -208,25 +189,26 @@ def _named(cause: Cause | None) -> str:
 
 def entry_row(cells: Cells) -> EntryRow:
     batch_id, id_, version, account_id, leg, layer, side, currency, amount, after = cells
-    return EntryRow(
-        int(batch_id),
-        id_,
-        int(version),
-        int(account_id),
-        int(leg),
-        int(layer),
-        int(side),
-        currency,
-        int(amount),
-        int(after),
-        "\t".join(cells[1:]) + "\n",
-    )
+    if layer not in _LAYERS or side not in _SIDES:
+        msg = "an entry is of a layer, and a debit or a credit"
+        raise ValueError(msg)
+    numbers = (int(version), int(account_id), int(leg), int(layer), int(side))
+    return EntryRow(int(batch_id), id_, *numbers, currency, int(amount), int(after), "\t".join(cells[1:]) + "\n")
 
 
-def reject_row(cells: Cells) -> RejectRow:
-    batch_id, position, id_, reason, _, _, _, template, source, offset, body, payload = cells
-    line = f"{id_}\t{reason}\t{body}\n"
-    return RejectRow(int(batch_id), int(position), id_, reason, template, source, int(offset), body, payload, line)
+def reject_row(cells: Cells) -> KeptRow:
+    batch_id, position, id_, reason, account, currency, shortfall, template, source, offset, body, payload = cells
+    said = ["-" if fact == NULL else fact for fact in (account, currency, shortfall)]
+    line = "\t".join([id_, reason, *said, template, source, offset, body]) + "\n"
+    before = f"{id_}\t{reason}\t{body}\n"
+    kept = (int(batch_id), id_, template, source, int(offset), body, payload)
+    return KeptRow(*kept, line, before, int(position), reason)
+
+
+def conflict_row(cells: Cells) -> KeptRow:
+    batch_id, id_, body, template, source, offset, payload = cells
+    line = f"{id_}\t{body}\t{template}\t{source}\t{offset}\n"
+    return KeptRow(int(batch_id), id_, template, source, int(offset), body, payload, line)
 
 
 def booked(header: HeaderRow, entries: Iterable[EntryRow], accounts: Mapping[int, AccountRow]) -> Transaction:

@@ -14,7 +14,17 @@ from typing import Any, LiteralString, NamedTuple
 import psycopg
 from psycopg import sql
 
-from domain.chain_rows import ACCOUNT_COLUMNS, BATCH_COLUMNS, ENTRY_COLUMNS, HEADER_COLUMNS, NULL, REJECT_COLUMNS
+from domain.chain_rows import (
+    ACCOUNT_COLUMNS,
+    BALANCE_COLUMNS,
+    BATCH_COLUMNS,
+    CONFLICT_COLUMNS,
+    ENTRY_COLUMNS,
+    HEADER_COLUMNS,
+    NULL,
+    PERIOD_COLUMNS,
+    REJECT_COLUMNS,
+)
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -42,8 +52,8 @@ BATCHES = Table(
     BATCH_COLUMNS,
     """
     SELECT batch_id, shard, fence, n_tx, n_entries, n_duplicates, n_conflicts, n_rejected, source,
-        encode(prev_hash, 'hex') AS prev_hash, encode(hash, 'hex') AS hash,
-        to_char(recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS recorded_at
+        (extract(EPOCH FROM recorded_at) * 1000000)::BIGINT AS recorded_at_us, encode(prev_hash, 'hex') AS prev_hash,
+        encode(content_hash, 'hex') AS content_hash, encode(hash, 'hex') AS hash
     FROM ledger.batch WHERE batch_id BETWEEN {first} AND {last} ORDER BY batch_id
     """,
 )
@@ -77,7 +87,33 @@ REJECTS = Table(
     FROM ledger.reject WHERE batch_id BETWEEN {first} AND {last} ORDER BY batch_id, position
     """,
 )
-TABLES = (ACCOUNTS, BATCHES, HEADERS, ENTRIES, REJECTS)
+CONFLICTS = Table(
+    "conflict.csv",
+    CONFLICT_COLUMNS,
+    """
+    SELECT batch_id, tx_id, encode(body_hash, 'hex') AS body_hash, template, source, source_offset, payload
+    FROM ledger.conflict WHERE batch_id BETWEEN {first} AND {last} ORDER BY batch_id, tx_id, body_hash
+    """,
+)
+BALANCES = Table(
+    "balance.csv",
+    BALANCE_COLUMNS,
+    """
+    SELECT account_id, currency, version, settled_debit, settled_credit, pending_debit, pending_credit,
+        encumbered_debit, encumbered_credit
+    FROM ledger.balance ORDER BY account_id, currency
+    """,
+)
+PERIODS = Table(
+    "closed_period.csv",
+    PERIOD_COLUMNS,
+    """
+    SELECT (extract(EPOCH FROM closed_until) * 1000000)::BIGINT AS closed_until_us,
+        (extract(EPOCH FROM closed_at) * 1000000)::BIGINT AS closed_at_us, closed_by, manifest
+    FROM ledger.closed_period ORDER BY closed_until
+    """,
+)
+TABLES = (ACCOUNTS, BATCHES, HEADERS, ENTRIES, REJECTS, CONFLICTS, BALANCES, PERIODS)
 
 _RANGES = """
     SELECT min(batch_id), max(batch_id) FROM (

@@ -102,12 +102,29 @@ _RECORD = b"""
 """
 
 
+_CHAIN_AGAIN = b"""
+    DO $$
+    DECLARE
+        b ledger.batch;
+        ends JSONB := '{}';
+    BEGIN
+        FOR b IN SELECT * FROM ledger.batch ORDER BY batch_id LOOP
+            b.prev_hash := decode(coalesce(ends ->> b.shard::TEXT, repeat('00', 32)), 'hex');
+            b.hash := sha256(b.prev_hash || b.content_hash || convert_to(ledger.batch_facts(b), 'UTF8'));
+            UPDATE ledger.batch u SET prev_hash = b.prev_hash, hash = b.hash WHERE u.batch_id = b.batch_id;
+            ends := ends || jsonb_build_object(b.shard::TEXT, encode(b.hash, 'hex'));
+        END LOOP;
+    END $$
+"""
+
+
 def tell(dsn: str) -> None:
     """Post the story, batch by batch, sixteen hours after one another."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         for shard, accounts, batches in ((0, ACCOUNTS_0, BATCHES_0), (1, ACCOUNTS_1, BATCHES_1)):
             _tell_shard(connection, dsn, shard, accounts, batches)
         as_superuser(connection, _RECORD)
+        as_superuser(connection, _CHAIN_AGAIN)
 
 
 def _tell_shard(
