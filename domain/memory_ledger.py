@@ -10,7 +10,7 @@ from domain.accounts import CHART, Account
 from domain.books import Books, Known, Origin, Window, balances
 from domain.causes import origin_of
 from domain.fold import advance, fold
-from domain.journal import Balance, Booked, Transaction
+from domain.journal import Balance, Booked, Matter, Transaction
 from domain.judging import EntryLine, Folded, Posted, Refused
 
 
@@ -57,11 +57,11 @@ class MemoryLedger:
         """Every balance there is, in order of account and currency."""
         return balances(self._books.rows, self._books.rows)
 
-    def correlated(self, correlation_ids: Sequence[str]) -> list[Transaction]:
+    def correlated(self, matters: Sequence[Matter]) -> list[Transaction]:
         """The posted transactions of these matters, without their entries, oldest first."""
-        wanted = set(correlation_ids)
-        found = [posted.transaction for posted in self._posted if posted.transaction.correlation_id in wanted]
-        return [transaction._replace(entries=()) for transaction in found]
+        wanted = {matter.correlation_id: matter for matter in matters}
+        about = [(posted.transaction, wanted.get(posted.transaction.correlation_id)) for posted in self._posted]
+        return [one._replace(entries=()) for one, of in about if of and of.since_ms <= one.effective_at_ms < of.until_ms]
 
     def close(self) -> None:
         """Nothing to give back."""

@@ -12,13 +12,13 @@ from typing import NamedTuple
 import bytewax.operators as op
 from bytewax.dataflow import Stream, operator
 
-from domain.journal import Transaction
+from domain.journal import Matter, Transaction
 from domain.legs import Leg, leg_from_json, pairing_key
 from domain.pairing_effects import Arrival, KnownTrade
 from domain.streams import Progress, Record
 from domain.templates.user_trades import trade_correlation
 
-Correlated = Callable[[Sequence[str]], Sequence[Transaction]]
+Correlated = Callable[[Sequence[Matter]], Sequence[Transaction]]
 
 
 class Memory(NamedTuple):
@@ -54,22 +54,28 @@ def recall(step_id: str, up: Stream[Progress], open_history: Callable[[], Correl
     """Turn legs into arrivals. `open_history` is called once per worker, when the first old leg comes."""
     opened: list[Correlated] = []
 
-    def look_up(keys: set[str]) -> dict[str, tuple[KnownTrade, ...]]:
-        if not keys:
+    def look_up(matters: set[Matter]) -> dict[str, tuple[KnownTrade, ...]]:
+        if not matters:
             return {}
         if not opened:
             opened.append(open_history())
-        return known_trades(opened[0](sorted({trade_correlation(key) for key in keys})))
+        return known_trades(opened[0](sorted(matters)))
 
     def arrived(batch: list[Progress]) -> list[Progress]:
         keyed = [[(record, pairing_key(record.value)) for record in progress.records] for progress in batch]
-        known = look_up({key for pairs in keyed for record, key in pairs if memory.lacks(record)})
+        known = look_up({_matter(record, key) for pairs in keyed for record, key in pairs if memory.lacks(record)})
         return [
             progress._replace(records=[_arrival(record, key, known) for record, key in pairs])
             for progress, pairs in zip(batch, keyed, strict=True)
         ]
 
     return op.flat_map_batch("known", up, arrived)
+
+
+def _matter(record: Record, key: str) -> Matter:
+    """All trades that the leg can be part of: they are of the second in which it was created, as their key says."""
+    since_ms = record.value.created_at_ms // 1000 * 1000
+    return Matter(trade_correlation(key), since_ms, since_ms + 1000)
 
 
 def _arrival(record: Record, key: str, known: dict[str, tuple[KnownTrade, ...]]) -> Record:

@@ -23,7 +23,7 @@ import psycopg
 from domain.accounts import CHART, Account
 from domain.books import balances
 from domain.errors import FencedError, InvariantError
-from domain.journal import Balance, Booked, Transaction
+from domain.journal import Balance, Booked, Matter, Transaction
 from domain.judging import Folded
 from sinks.connecting import connect
 from sinks.ledger_batches import BatchSize, cut
@@ -109,9 +109,9 @@ class PostgresLedger:
         rows = self._memory.books.rows
         return balances(rows, rows)
 
-    def correlated(self, correlation_ids: Sequence[str]) -> list[Transaction]:
+    def correlated(self, matters: Sequence[Matter]) -> list[Transaction]:
         """The posted transactions of these matters, without their entries, oldest first."""
-        return read_correlated(self._reading, correlation_ids)
+        return read_correlated(self._reading, matters)
 
     def close(self) -> None:
         """Give the shard back; the next writer may take it."""

@@ -8,7 +8,7 @@ import psycopg
 
 from domain.accounts import Account, Velocity
 from domain.books import Books, Held, Key, Known, Origin, Row, Window, blank
-from domain.journal import Cause, Group, Outcome, Relation, Transaction, Verdict
+from domain.journal import Cause, Group, Matter, Outcome, Relation, Transaction, Verdict
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -93,7 +93,11 @@ _CORRELATED = """
     SELECT tx_id::TEXT, template, (extract(EPOCH FROM effective_at) * 1000)::BIGINT, correlation_id::TEXT, source,
         source_offset, meta, relation, cause_tx_id::TEXT, is_final,
         (extract(EPOCH FROM expires_at) * 1000)::BIGINT, group_id, group_size
-    FROM ledger.tx WHERE correlation_id = ANY(%s::UUID[]) ORDER BY batch_id, position
+    FROM unnest(%s::UUID[], %s::BIGINT[], %s::BIGINT[]) AS m (id, since_ms, until_ms)
+    JOIN ledger.tx ON correlation_id = m.id
+        AND effective_at >= to_timestamp(0) + m.since_ms * INTERVAL '1 millisecond'
+        AND effective_at < to_timestamp(0) + m.until_ms * INTERVAL '1 millisecond'
+    ORDER BY batch_id, position
 """
 
 
@@ -188,9 +192,10 @@ def read_used(connection: Connection, windows: Collection[Window]) -> dict[Windo
     return {(row[0], row[1], row[2], row[3]): int(row[4]) for row in connection.execute(_USED, columns)}
 
 
-def read_correlated(connection: Connection, correlation_ids: Sequence[str]) -> list[Transaction]:
+def read_correlated(connection: Connection, matters: Sequence[Matter]) -> list[Transaction]:
     """The posted transactions of these matters, without their entries, oldest first."""
-    rows = connection.execute(_CORRELATED, (list(correlation_ids),)).fetchall()
+    columns = [list(column) for column in zip(*matters, strict=True)] or [[], [], []]
+    rows = connection.execute(_CORRELATED, columns).fetchall()
     return [_header(*row) for row in rows]
 
 

@@ -13,8 +13,6 @@
 -- One more error of our own, by SQLSTATE:
 --   LG015 sealed already
 
--- A day's transactions come mostly one after the other, so an index of a few pages finds them.
-CREATE INDEX tx_effective ON ledger.tx USING brin (effective_at) WITH (pages_per_range = 16, autosummarize = on);
 CREATE INDEX batch_recorded ON ledger.batch (shard, recorded_at, batch_id);
 -- Most accounts are never held on: their last held entry is found without reading all others.
 CREATE INDEX entry_held ON ledger.entry (account_id, currency, layer, version) WHERE layer > 1;

@@ -2,9 +2,9 @@
 
 from hypothesis import given
 
-from domain.journal import Transaction, reversal_of
+from domain.journal import Matter, Transaction, reversal_of
 from domain.memory_ledger import MemoryLedger
-from tests.domain.ledger_workloads import ACCOUNTS, CASH, USER, WORKLOADS, credit, debit, moved, posting
+from tests.domain.ledger_workloads import ACCOUNTS, CASH, START_MS, USER, WORKLOADS, credit, debit, moved, posting
 
 
 def test_a_repeat_is_answered_with_the_balances_it_touched() -> None:
@@ -22,8 +22,10 @@ def test_correlated_gives_headers_in_the_order_they_were_booked() -> None:
     ledger = MemoryLedger(ACCOUNTS)
     first, second, other = moved(5, CASH, USER, 1), moved(2, CASH, USER, 1), moved(3, CASH, USER, 1)
     ledger.post([first, second, other._replace(correlation_id="other")])
-    assert [first.id, second.id] == [found.id for found in ledger.correlated([first.correlation_id])]
-    assert {()} == {found.entries for found in ledger.correlated([first.correlation_id])}
+    found = ledger.correlated([Matter(first.correlation_id, START_MS, START_MS + 1)])
+    assert [first.id, second.id] == [one.id for one in found]
+    assert {()} == {one.entries for one in found}
+    assert [] == ledger.correlated([Matter(first.correlation_id, START_MS + 1, START_MS + 2), Matter("x", 0, START_MS + 1)])
 
 
 def test_a_reversal_in_a_later_batch_finds_its_original() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from domain.journal import Transaction
+from domain.journal import Matter, Transaction
 from domain.legs import leg_from, pairing_key
 from domain.memory_ledger import MemoryLedger
 from domain.pairing_effects import Arrival, KnownTrade, TradePaired, TradeUnpaired
@@ -48,9 +48,10 @@ class History:
         self.opened += 1
         return self._correlated
 
-    def _correlated(self, ids: Sequence[str]) -> list[Transaction]:
-        self.asked.append(len(ids))
-        return [transaction for transaction in self._transactions if transaction.correlation_id in ids]
+    def _correlated(self, matters: Sequence[Matter]) -> list[Transaction]:
+        self.asked.append(len(matters))
+        spans = {matter.correlation_id: range(matter.since_ms, matter.until_ms) for matter in matters}
+        return [one for one in self._transactions if one.effective_at_ms in spans.get(one.correlation_id, ())]
 
 
 def recalled(history: History, memory: Memory, *batches: list[Record], batch_size: int = 10) -> list[Arrival]:

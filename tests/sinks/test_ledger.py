@@ -13,7 +13,7 @@ from domain.accounts import CHART
 from domain.body import body_hash
 from domain.errors import InvariantError
 from domain.ids import timed_id
-from domain.journal import Cause, Entry, Layer, Transaction, reversal_of
+from domain.journal import Cause, Entry, Layer, Matter, Transaction, reversal_of
 from domain.memory_ledger import MemoryLedger
 from domain.templates import user_buys_usd
 from sinks.ledger import PostgresLedger
@@ -23,6 +23,7 @@ from tests.sinks.ledger_checks import Open, Sql, assert_books_tie, entries_of, o
 pytestmark = pytest.mark.postgres
 
 FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FOR_EVER_MS = 4_102_444_800_000
 FROZEN_AT_FIRST = "UPDATE ledger.account SET status = 'frozen' WHERE code = 'FROZEN'"
 
 
@@ -59,7 +60,9 @@ def test_it_is_the_same_as_the_ledger_in_memory(open_ledger: Open, sql: Sql) -> 
     ledger = open_ledger()
     assert memory.balances() == ledger.balances()
     assert memory.entry_rows() == entries_of(sql)
-    matters = sorted({one.correlation_id for one in memory.transactions()})
+    start = 1_700_000_000_000
+    matters = [Matter(id_, start, start + 1) for id_ in sorted({one.correlation_id for one in memory.transactions()})]
+    assert memory.correlated(matters)
     assert memory.correlated(matters) == ledger.correlated(matters)
     assert len(memory.rejected) == sql("SELECT count(*) FROM ledger.reject")[0][0]
     assert len(memory.conflicts) == sql("SELECT count(*) FROM ledger.conflict")[0][0]
@@ -165,7 +168,7 @@ def test_the_body_hash_can_be_computed_again_from_the_tables(open_ledger: Open, 
     ledger = open_ledger()
     meta = {"z": {"b": [1, None, True], "a": "ü\t\\\n\"'\\N\\."}, "aa": 10**25, "b": -1}
     ledger.post([posting(1, debit(CASH, 5), credit(USER, 5), meta=meta)])
-    stored = ledger.correlated([posting(1).correlation_id])[0]
+    stored = ledger.correlated([Matter(posting(1).correlation_id, 0, FOR_EVER_MS)])[0]
     assert meta == stored.meta
     entries = [
         Entry(row["account"], row["currency"], Layer(row["layer"]), row["side"], row["amount"]) for row in entries_of(sql)
@@ -185,7 +188,7 @@ def test_any_text_comes_back_as_it_was_or_is_refused(open_ledger: Open) -> None:
         one = posting(next(numbers), debit(CASH, 5), credit(USER, 5), meta={memo: [memo]})
         one = one._replace(source=source, correlation_id=one.id)
         verdict = ledger.post([one]).verdicts[0]
-        stored = ledger.correlated([one.id])
+        stored = ledger.correlated([Matter(one.id, 0, FOR_EVER_MS)])
         assert ("bad_meta" if "\x00" in memo else None) == verdict.reason
         assert ([] if verdict.reason else [one._replace(entries=())]) == stored
 

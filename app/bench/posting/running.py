@@ -61,8 +61,8 @@ def posted(
 ) -> Sample:
     """Post `warm` untimed, then `transactions` in batches of `batch`."""
     with writer(dsn, batch, shard, accounts) as opened:
-        opened.ledger.post(warm)
         settle(dsn)
+        opened.ledger.post(warm)
         return timed(opened, transactions)
 
 
@@ -78,6 +78,9 @@ def timed(opened: Writer, transactions: Sequence[Transaction]) -> Sample:
 
 
 def settle(dsn: str) -> None:
-    """Have a checkpoint behind us, if we may ask for one: no variant pays for what the one before it left to be written."""
+    """Have a checkpoint behind us, if we may ask for one: no variant pays for what the one before it left to be written.
+
+    The pages that a checkpoint makes be written whole once more are those that warming up touches first.
+    """
     with psycopg.connect(dsn, autocommit=True) as connection, suppress(InsufficientPrivilege):
         connection.execute("CHECKPOINT")
