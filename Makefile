@@ -44,7 +44,8 @@ format: $(READY) ## Format the code and write the generated files anew
 	$(BIN)/ballast schemas
 
 .PHONY: bench
-bench: $(READY) ## Measure: user trades per second, latency, posting rate beside raw COPY
+bench: $(READY) ## Measure: the ledger beside raw COPY, and user trades end to end (ten minutes)
+	$(BIN)/ballast bench posting
 	$(BIN)/ballast bench end-to-end
 
 .PHONY: lock
