@@ -15,6 +15,7 @@ from typer.main import get_command
 from app.cli import app
 from app.settings import Settings
 from app.worker import FLOWS
+from connectors.embedded import POSTGRES_SETTINGS
 from connectors.exchange.simulated import LOOPBACK, parse
 from tests.app.surroundings import ROOT
 
@@ -50,10 +51,13 @@ def test_services() -> None:
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
 def test_commands_are_those_of_the_program(name: str) -> None:
-    """What a service runs, the command line takes."""
+    """What a service runs, the command line takes; Postgres is told what the embedded one is told."""
     arguments = _listed(SERVICES[name], "command")
-    if name in ("kafka", "postgres"):
+    if name == "kafka":
         assert [] == arguments
+    elif name == "postgres":
+        told = [option for setting in POSTGRES_SETTINGS.items() for option in ("-c", "=".join(setting))]
+        assert ["postgres", *told] == arguments
     elif name == "exchange":
         assert EXCHANGE == _listed(SERVICES[name], "entrypoint")
         options = parse(arguments)
