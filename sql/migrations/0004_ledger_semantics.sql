@@ -59,20 +59,23 @@ $$;
 CREATE OR REPLACE FUNCTION ledger.batch_begins() RETURNS trigger LANGUAGE plpgsql
 SET enable_seqscan = off AS $$
 DECLARE
-    last_hash BYTEA;
+    last_one RECORD;
 BEGIN
     -- The lock makes the next writer wait until this batch has ended.
     PERFORM FROM ledger.writer w WHERE w.shard = NEW.shard AND w.fence = NEW.fence FOR SHARE;
     IF NOT FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'LG007', MESSAGE = 'another writer has taken shard ' || NEW.shard;
     END IF;
-    SELECT b.hash INTO last_hash FROM ledger.batch b WHERE b.shard = NEW.shard ORDER BY b.batch_id DESC LIMIT 1;
-    IF NEW.prev_hash <> coalesce(last_hash, decode(repeat('00', 32), 'hex')) THEN
+    SELECT b.hash, b.recorded_at INTO last_one
+    FROM ledger.batch b WHERE b.shard = NEW.shard ORDER BY b.batch_id DESC LIMIT 1;
+    IF NEW.prev_hash <> coalesce(last_one.hash, decode(repeat('00', 32), 'hex')) THEN
         RAISE EXCEPTION USING ERRCODE = 'LG008', MESSAGE = 'batch does not follow the last one of its shard';
     END IF;
     IF NEW.content_hash IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'LG008', MESSAGE = 'batch does not say what its rows come to';
     END IF;
+    -- Not when the transaction began, which may have waited since: a later batch was never recorded earlier.
+    NEW.recorded_at := greatest(clock_timestamp(), last_one.recorded_at);
     NEW.hash := sha256(NEW.prev_hash || NEW.content_hash || convert_to(ledger.batch_facts(NEW), 'UTF8'));
     RETURN NEW;
 END $$;

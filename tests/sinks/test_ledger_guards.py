@@ -386,6 +386,22 @@ def test_a_balance_moves_by_its_entries_in_every_layer(intruder: Intruder, also:
     refused(intruder, "LG004", attempt)
 
 
+def test_a_batch_is_never_recorded_before_the_one_it_follows(intruder: Intruder, chief: Intruder) -> None:
+    """Not even if its transaction began earlier, or the clock was put back."""
+    intruder.one("SELECT now()")
+    chief.book(NEW[0], moved(CASH, USER, 5))
+    chief.connection.commit()
+    intruder.book(NEW[1], moved(CASH, USER, 5))
+    intruder.connection.commit()
+    chief.run("SET LOCAL session_replication_role = replica")
+    chief.run("UPDATE ledger.batch SET recorded_at = now() + INTERVAL '1 day' WHERE batch_id = %s", intruder.batch_id)
+    chief.connection.commit()
+    intruder.book(NEW[2], moved(CASH, USER, 5))
+    intruder.connection.commit()
+    falls = "SELECT recorded_at < lag(recorded_at) OVER (ORDER BY batch_id) FROM ledger.batch"
+    assert intruder.one(f"SELECT count(*) FROM ({falls}) k (fell) WHERE fell") == 0  # noqa: S608
+
+
 def test_a_guard_is_not_led_astray_by_operators_of_others(intruder: Intruder, chief: Intruder) -> None:
     """Whatever path a session searches, `=` is the `=` of Postgres."""
     chief.run("CREATE SCHEMA lure; GRANT USAGE ON SCHEMA lure TO PUBLIC")
