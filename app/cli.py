@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from app.ledger_cli import ledger_app
+from app.options import Config, Json
 from app.settings import read_settings
 from domain.errors import ConfigError
 
@@ -27,9 +28,6 @@ app = typer.Typer(
 bench_app = typer.Typer(help="Measure, as ratios within one run.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(bench_app, name="bench")
 app.add_typer(ledger_app, name="ledger")
-
-Config = Annotated[Path | None, typer.Option("--config", help="A settings file; ballast.toml if there is one.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
 
 def show(report: dict[str, Any], as_json: bool) -> None:

@@ -16,9 +16,6 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
 from typing import Any, NamedTuple
 
-import psycopg
-from psycopg.rows import TupleRow
-
 from app.peek import Peek
 from app.places import Places
 from connectors.exchange.client import HttpExchange
@@ -27,9 +24,8 @@ from domain.legs import Leg, leg_from, pairing_key
 from domain.messages import DealerTransaction, Message
 from domain.pairing import match_closest
 from domain.topics import DEALER_TRANSACTIONS, INPUTS, VENUE_CASHFLOWS, VENUE_FILLS, Topic
-from sinks.connecting import connect
+from sinks.connecting import Connection, connect
 
-Connection = psycopg.Connection[TupleRow]
 EXAMPLES_MAX = 5
 PAGE = 1000
 

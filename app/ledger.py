@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
-from psycopg.rows import TupleRow
 
 from app.ledger_tables import plain, plain_rows
 from app.places import named_dsn
@@ -18,11 +17,10 @@ from connectors.clock import as_utc, now_ms
 from domain.errors import BallastError
 from domain.journal import CREDIT, DEBIT, Entry, Layer, Outcome, Transaction, Verdict
 from domain.templates.reversal import reversal
-from sinks.connecting import connect
+from sinks.connecting import Connection, connect
 from sinks.ledger_export import snapshot
 from sinks.ledger_queries import ask
 
-Connection = psycopg.Connection[TupleRow]
 Report = dict[str, Any]
 
 _WHY = {

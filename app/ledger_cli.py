@@ -15,6 +15,7 @@ from uuid import UUID
 
 import typer
 
+from app.options import Config, Json
 from app.settings import read_settings
 
 ledger_app = typer.Typer(
@@ -44,8 +45,6 @@ def _transaction_id(text: str) -> str:
         raise typer.BadParameter(msg) from error
 
 
-Config = Annotated[Path | None, typer.Option("--config", help="A settings file; ballast.toml if there is one.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 AsOf = Annotated[
     datetime | None, typer.Option("--as-of", parser=_time, metavar="TIME", help="At this time; now if left out.")
 ]

@@ -12,7 +12,7 @@ from domain.chain_rows import AccountRow, Cells, batch_row, conflict_row, entry_
 from domain.chain_seals import Recount
 from domain.chain_text import cells_of
 from domain.errors import ConfigError
-from sinks.connecting import connect
+from sinks.connecting import Connection, connect
 from sinks.ledger_export import (
     ACCOUNTS,
     BALANCES,
@@ -23,7 +23,6 @@ from sinks.ledger_export import (
     PERIODS,
     REJECTS,
     TABLES,
-    Connection,
     Table,
     cells,
     export,
@@ -107,14 +106,15 @@ def _account(cells: list[str]) -> tuple[int, AccountRow] | None:
 
 def _report(others: Mapping[Table, Iterable[list[str]]], batches: Iterator[BatchRows], progress: Progress) -> dict[str, Any]:
     followed, recount = Followed(_accounts(others[ACCOUNTS])), Recount(others[PERIODS])
-    report = _walked(verify(followed, recount.counted(batches)), progress)
-    report["balances"] = [one._asdict() for one in other_balances(followed, others[BALANCES])]
-    report["seals"] = [seal._asdict() for seal in recount.checked()]
-    is_sound = all(seal["is_sound"] for seal in report["seals"])
-    return {**report, "is_intact": not report["broken"] and not report["balances"] and is_sound}
+    counts, broken = _walked(verify(followed, recount.counted(batches)), progress)
+    balances = [one._asdict() for one in other_balances(followed, others[BALANCES])]
+    seals = [seal._asdict() for seal in recount.checked()]
+    is_intact = not broken and not balances and all(seal["is_sound"] for seal in seals)
+    return {**counts, "is_intact": is_intact, "broken": broken, "balances": balances, "seals": seals}
 
 
-def _walked(verified: Iterable[Verified], progress: Progress) -> dict[str, Any]:
+def _walked(verified: Iterable[Verified], progress: Progress) -> tuple[dict[str, int], list[dict[str, Any]]]:
+    """How much there was, and the batches that are not as they were written, in order."""
     counts = dict.fromkeys(("batches", "transactions", "entries", "rejects", "conflicts"), 0)
     broken = []
     for one in verified:
@@ -124,7 +124,7 @@ def _walked(verified: Iterable[Verified], progress: Progress) -> dict[str, Any]:
             broken.append(one)
         progress(counts["batches"])
     broken.sort(key=lambda one: one.batch_id)
-    return {**counts, "is_intact": not broken, "broken": [_told(one) for one in broken]}
+    return counts, [_told(one) for one in broken]
 
 
 def _told(verified: Verified) -> dict[str, Any]:

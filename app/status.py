@@ -4,14 +4,11 @@ import json
 from decimal import Decimal
 from typing import Any
 
-import psycopg
-from psycopg.rows import TupleRow
-
 from app.peek import Partition, Peek, Tail, counts, newest_json
 from app.places import Places
 from connectors.clock import now_ms
 from domain.accounts import LIABILITY
-from sinks.connecting import connect
+from sinks.connecting import Connection, connect
 
 TRADES = """
 SELECT count(*) FILTER (WHERE template LIKE 'USER\\_%') - count(*) FILTER (WHERE template LIKE 'REVERT\\_%'), count(*)
@@ -23,7 +20,6 @@ SELECT DISTINCT ON (kind) kind, action, rule, reason FROM treasury.decision ORDE
 """
 HOLDS = "SELECT rule, count(*) FROM treasury.decision WHERE action = 'hold' GROUP BY rule ORDER BY rule"
 FACTS = ("venue.positions", "venue.balances", "market.ticks")
-Connection = psycopg.Connection[TupleRow]
 
 
 def read_status(places: Places) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from domain.journal import Relation, Transaction
+from domain.journal import Cause, Relation, Transaction
 
 _encode_leniently = JSONEncoder(sort_keys=True, separators=(",", ":"), default=repr, skipkeys=True).encode
 _PLAIN = frozenset((str, int, bool, type(None)))
@@ -70,12 +70,17 @@ def body_hash(transaction: Transaction, meta: str | None) -> str:
     return blake2b(text.encode(errors="surrogatepass"), digest_size=16).hexdigest()
 
 
+def cause_text(cause: Cause) -> str:
+    """A cause as it is hashed: of a reversal the original's id alone, as it was before there were other relations."""
+    return cause.transaction_id if cause.relation is Relation.REVERSES else f"{cause.relation} {cause.transaction_id}"
+
+
 def _ties(transaction: Transaction) -> str:
-    """Its cause, expiry and group. A plain reversal is the id of its original."""
+    """Its cause, expiry and group."""
     cause, expires_at_ms, group = transaction[8:11]
-    ties = str(cause and cause.transaction_id)
+    ties = "None" if cause is None else cause_text(cause)
     if cause is not None and cause.relation is not Relation.REVERSES:
-        ties = f"{cause.relation} {ties} {cause.is_final:d}"
+        ties += f" {cause.is_final:d}"
     if expires_at_ms is not None or group is not None:
         ties += f"\x1f{expires_at_ms}\x1f" + (f"{group.id}\x1f{group.size}" if group else "")
     return ties

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from domain.body import cause_text
 from domain.journal import CREDIT, DEBIT, Cause, Entry, Group, Layer, Relation, Transaction
 
 NULL = r"\N"
@@ -153,7 +154,8 @@ def header_row(cells: Cells) -> HeaderRow:
     expires = None if expires_at_ms == NULL else int(expires_at_ms)
     group = _group(group_id, group_size)
     transaction = Transaction(id_, template, int(at_ms), (), correlation_id, source, int(offset), {}, cause, expires, group)
-    line = f"{id_}\t{template}\t{at_ms}\t{correlation_id}\t{_named(cause)}\t{source}\t{offset}\t{body}\n"
+    named = "-" if cause is None else cause_text(cause)
+    line = f"{id_}\t{template}\t{at_ms}\t{correlation_id}\t{named}\t{source}\t{offset}\t{body}\n"
     return HeaderRow(int(batch_id), int(position), int(n_entries), int(n_added), transaction, body, meta, line)
 
 
@@ -176,15 +178,6 @@ def _group(group_id: str, group_size: str) -> Group | None:
         msg = "a group has an id"
         raise ValueError(msg)
     return Group(group_id, int(group_size))
-
-
-def _named(cause: Cause | None) -> str:
-    """How a cause is hashed: of a reversal its id alone, as it was before there were other relations."""
-    if cause is None:
-        return "-"
-    if cause.relation is Relation.REVERSES:
-        return cause.transaction_id
-    return f"{cause.relation} {cause.transaction_id}"
 
 
 def entry_row(cells: Cells) -> EntryRow:

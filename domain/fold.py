@@ -10,7 +10,7 @@ from itertools import groupby
 
 from domain.books import VERSION, Books, Key
 from domain.journal import Outcome, Transaction, Verdict
-from domain.judging import Folded, judge, refuse_with_group, take_back
+from domain.judging import Folded, judge, take_back
 
 
 def fold(books: Books, transactions: Sequence[Transaction]) -> Folded:
@@ -48,7 +48,7 @@ def _version(books: Books, key: Key) -> int:
 def _judge_group(books: Books, folded: Folded, members: Sequence[Transaction]) -> list[Verdict]:
     """All of them posted, or none: the one that fails first says why, the others that they were refused with it."""
     if any(one.group.size != len(members) for one in members if one.group is not None):
-        return [refuse_with_group(books, folded, one, "group_incomplete") for one in members]
+        return [judge(books, folded, one, "group_incomplete") for one in members]
     kept = len(folded.posted)
     trial = folded._replace(origins=dict(folded.origins), used=dict(folded.used))
     verdicts: list[Verdict] = []
@@ -57,8 +57,8 @@ def _judge_group(books: Books, folded: Folded, members: Sequence[Transaction]) -
         if verdicts[-1].outcome in (Outcome.REJECTED, Outcome.CONFLICT):
             _take_back_group(folded, kept)
             before, after = members[: len(verdicts) - 1], members[len(verdicts) :]
-            first = [refuse_with_group(books, folded, one, "group_refused") for one in before]
-            return [*first, verdicts[-1], *(refuse_with_group(books, folded, one, "group_refused") for one in after)]
+            first = [judge(books, folded, one, "group_refused") for one in before]
+            return [*first, verdicts[-1], *(judge(books, folded, one, "group_refused") for one in after)]
     folded.origins.update(trial.origins)
     folded.used.update(trial.used)
     return verdicts

@@ -56,13 +56,15 @@ class Folded(NamedTuple):
     named: frozenset[str]
 
 
-def judge(books: Books, folded: Folded, transaction: Transaction) -> Verdict:
-    """Post it, find that it was answered before, or refuse it."""
+def judge(books: Books, folded: Folded, transaction: Transaction, group_fails: str | None = None) -> Verdict:
+    """Post it, find that it was answered before, or refuse it; `group_fails` is why its group refuses what is new in it."""
     meta = meta_text(transaction.meta)
     body = body_hash(transaction, meta)
     known = folded.answered.get(transaction.id) or books.known.get(transaction.id)
     if known is not None:
         return _repeat(folded, known, transaction, body)
+    if group_fails is not None:
+        return _refuse_with_group(folded, transaction, body, group_fails)
     return _first(books, folded, transaction, body, meta)
 
 
@@ -203,14 +205,9 @@ def take_back(folded: Folded, entries: tuple[Entry, ...], start: int) -> None:
     del folded.entries[start:]
 
 
-def refuse_with_group(books: Books, folded: Folded, member: Transaction, reason: str) -> Verdict:
-    """The verdict on a member of a group that fails: what was answered before stays answered."""
-    meta = meta_text(member.meta)
-    body = body_hash(member, meta)
-    known = folded.answered.get(member.id) or books.known.get(member.id)
-    if known is not None:
-        return _repeat(folded, known, member, body)
+def _refuse_with_group(folded: Folded, member: Transaction, body: str, reason: str) -> Verdict:
     verdict = _refuse(folded, member, body, rejected(member, reason))
+    # It may have been posted in its group for a moment, and met other bodies then.
     conflicts = tuple([one.body_hash for one in folded.conflicts if one.transaction.id == member.id])
     folded.answered[member.id] = Known(body, verdict, conflicts)
     return verdict

@@ -15,6 +15,7 @@ from psycopg.rows import RowFactory, TupleRow, tuple_row
 
 from domain.errors import ConfigError
 
+Connection = psycopg.Connection[TupleRow]
 Row = TypeVar("Row")
 Role = Literal["migrator", "writer", "executor", "api", "reader"]
 

@@ -22,12 +22,12 @@ import psycopg
 
 from domain.accounts import CHART, Account
 from domain.books import balances
-from domain.errors import FencedError, InvariantError
+from domain.errors import FencedError
 from domain.journal import Balance, Booked, Matter, Transaction
 from domain.judging import Folded
 from sinks.connecting import connect
 from sinks.ledger_batches import BatchSize, cut
-from sinks.ledger_memory import LedgerMemory, Prepared, is_refusal
+from sinks.ledger_memory import LedgerMemory, Prepared, contradiction, is_refusal
 from sinks.ledger_reading import read_correlated
 from sinks.ledger_standby import Beat
 from sinks.ledger_taking import lock_shard, open_missing, take
@@ -194,8 +194,7 @@ class PostgresLedger:
         except psycopg.Error as error:
             if not is_refusal(error):
                 raise
-            msg = f"the database refuses what the ledger has accepted: {error.diag.message_primary}"
-            raise InvariantError(msg) from error
+            raise contradiction(error) from error
         return prepared, time.perf_counter() - began
 
 

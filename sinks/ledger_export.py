@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
-from typing import Any, LiteralString, NamedTuple
+from typing import LiteralString, NamedTuple
 
-import psycopg
 from psycopg import sql
 
 from domain.chain_rows import (
@@ -25,8 +24,7 @@ from domain.chain_rows import (
     PERIOD_COLUMNS,
     REJECT_COLUMNS,
 )
-
-Connection = psycopg.Connection[tuple[Any, ...]]
+from sinks.connecting import Connection
 
 CHUNK_ROWS = 100_000
 """How many rows are read at a time, as near as whole batches come to it."""

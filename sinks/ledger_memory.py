@@ -11,13 +11,14 @@ import psycopg
 
 from domain.books import Books, Known, Origin, Window
 from domain.causes import origin_of
+from domain.errors import InvariantError
 from domain.fold import advance, fold
 from domain.journal import Entry, Layer, Transaction
 from domain.judging import Folded
 from domain.velocity import windows
+from sinks.connecting import Connection
 from sinks.ledger_ids import LOWEST, RecentIds
 from sinks.ledger_reading import (
-    Connection,
     read_books,
     read_greatest_id,
     read_known,
@@ -61,7 +62,14 @@ class LedgerMemory:
         """Fold and render a batch, and go on from it."""
         ids = [transaction.id for transaction in batch]
         self.books.known = self._known(ids)
-        read_causes(self._connection, self.books, batch, self._ahead, has_velocities=self._has_velocities)
+        named = causes_of(batch)
+        self.books.origins = read_origins(self._connection, sorted(named))
+        if self._ahead is not None:
+            self.books.origins |= _origins_ahead(self._ahead, named)
+        # Most books have no velocity limit, and then no transaction needs to be looked at for one.
+        self.books.used = read_used(self._connection, windows_of(self.books, batch)) if self._has_velocities else {}
+        if self._ahead is not None:
+            self.books.used |= self._ahead.used
         folded = fold(self.books, batch)
         rendered = render(self.books, folded)
         advance(self.books, folded)
@@ -82,17 +90,14 @@ class LedgerMemory:
         return known
 
 
-def read_causes(
-    connection: Connection, books: Books, batch: Sequence[Transaction], ahead: Folded | None, *, has_velocities: bool
-) -> None:
-    """Bring what the batch names as causes, and the windows of velocity limits that it falls into, into the books."""
-    named = {transaction.cause.transaction_id for transaction in batch if transaction.cause is not None}
-    books.origins = read_origins(connection, sorted(named)) | (_origins_ahead(ahead, named) if ahead else {})
-    used: set[Window] = set()
-    if has_velocities:
-        for transaction in batch:
-            used |= _windows(books, transaction)
-    books.used = read_used(connection, used) | (ahead.used if ahead else {})
+def causes_of(batch: Sequence[Transaction]) -> set[str]:
+    """The transactions that a batch names as causes."""
+    return {transaction.cause.transaction_id for transaction in batch if transaction.cause is not None}
+
+
+def windows_of(books: Books, batch: Sequence[Transaction]) -> set[Window]:
+    """The windows of velocity limits that a batch can fall into; the books know what it names as causes."""
+    return {window for transaction in batch for window in _windows(books, transaction)}
 
 
 def _origins_ahead(ahead: Folded, named: set[str]) -> dict[str, Origin]:
@@ -114,3 +119,8 @@ def _windows(books: Books, transaction: Transaction) -> set[Window]:
 def is_refusal(error: psycopg.Error) -> bool:
     """Whether the database judged against a batch, rather than being out of reach."""
     return (error.sqlstate or "")[:2] in ("22", "23", "LG")
+
+
+def contradiction(error: psycopg.Error) -> InvariantError:
+    """What a refusal is when the batch was judged by what the database itself has just said."""
+    return InvariantError(f"the database refuses what the ledger has accepted: {error.diag.message_primary}")

@@ -10,12 +10,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import psycopg
 from psycopg.rows import dict_row
+
+from sinks.connecting import Connection
 
 QUERIES = Path(__file__).parent.parent / "sql" / "queries"
 
-Connection = psycopg.Connection[tuple[Any, ...]]
 
 _PARAMETER = re.compile(r"%\(([a-z_]+)\)s")
 

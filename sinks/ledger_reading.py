@@ -4,13 +4,10 @@ import re
 from collections.abc import Collection, Sequence
 from typing import Any
 
-import psycopg
-
 from domain.accounts import Account, Velocity
 from domain.books import Books, Held, Key, Known, Origin, Row, Window, blank
 from domain.journal import Cause, Group, Matter, Outcome, Relation, Transaction, Verdict
-
-Connection = psycopg.Connection[tuple[Any, ...]]
+from sinks.connecting import Connection
 
 NO_HASH = bytes(32)
 """What the first batch of a shard follows."""

@@ -10,9 +10,9 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
 
-from domain.body import payload
+from domain.body import cause_text, payload
 from domain.books import ACCOUNT_ID, VERSION, Books, Key, Row
-from domain.journal import Cause, Relation, Transaction
+from domain.journal import Transaction
 from domain.judging import Folded, Posted, Refused
 
 TX_COLUMNS = (
@@ -125,13 +125,8 @@ def _ties(posted: Posted) -> str:
 
 def _chained(posted: Posted) -> str:
     (id_, template, at_ms, _, correlation_id, source, offset, _, cause, *_), body, *_ = posted
-    named = "-" if cause is None else _named(cause)
+    named = "-" if cause is None else cause_text(cause)
     return f"{id_}\t{template}\t{at_ms}\t{correlation_id}\t{named}\t{source}\t{offset}\t{body}\n"
-
-
-def _named(cause: Cause) -> str:
-    # A reversal is told by its original alone, as it was before there were other relations.
-    return cause.transaction_id if cause.relation is Relation.REVERSES else f"{cause.relation} {cause.transaction_id}"
 
 
 def _reject(position: int, refused: Refused) -> str:

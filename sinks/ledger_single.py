@@ -10,11 +10,11 @@ from collections.abc import Sequence
 import psycopg
 
 from domain.books import Books, balances
-from domain.errors import InvariantError
 from domain.fold import fold
 from domain.journal import Booked, Transaction
-from sinks.ledger_memory import is_refusal, read_causes
-from sinks.ledger_reading import Connection, read_books, read_known, read_last_hash, read_origins
+from sinks.connecting import Connection
+from sinks.ledger_memory import causes_of, contradiction, is_refusal, windows_of
+from sinks.ledger_reading import read_books, read_known, read_last_hash, read_origins, read_used
 from sinks.ledger_rows import render
 from sinks.ledger_taking import lock_shard
 from sinks.ledger_writing import Batch, write_batch
@@ -34,20 +34,19 @@ def post_once(connection: Connection, transactions: Sequence[Transaction], shard
                 batch = Batch(shard, fence, transactions, folded, render(books, folded))
                 write_batch(connection, batch, read_last_hash(connection, shard))
     except psycopg.Error as error:
-        if is_refusal(error):
-            msg = f"the database refuses what the ledger has accepted: {error.diag.message_primary}"
-            raise InvariantError(msg) from error
-        raise
+        if not is_refusal(error):
+            raise
+        raise contradiction(error) from error
     return Booked(folded.verdicts, balances(books.rows | folded.rows, folded.seen))
 
 
 def _books(connection: Connection, transactions: Sequence[Transaction], shard: int) -> Books:
     """As much of the books as these transactions can touch."""
-    named = {one.cause.transaction_id for one in transactions if one.cause is not None}
-    held = {account for origin in read_origins(connection, sorted(named)).values() for account, *_ in origin.held}
+    origins = read_origins(connection, sorted(causes_of(transactions)))
+    held = {account for origin in origins.values() for account, *_ in origin.held}
     codes = held | {entry.account for transaction in transactions for entry in transaction.entries}
     books = read_books(connection, shard, sorted(code for code in codes if "\x00" not in code))
     books.known = read_known(connection, [transaction.id for transaction in transactions])
-    has_velocities = any(account.velocities for account in books.accounts.values())
-    read_causes(connection, books, transactions, None, has_velocities=has_velocities)
+    books.origins = origins
+    books.used = read_used(connection, windows_of(books, transactions))
     return books

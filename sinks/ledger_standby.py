@@ -13,8 +13,7 @@ from threading import Event, Thread
 import psycopg
 import structlog
 
-from sinks.connecting import connect
-from sinks.ledger_reading import Connection
+from sinks.connecting import Connection, connect
 from sinks.ledger_taking import LOCK_CLASS
 
 BEAT_SECONDS = 1.0

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from domain.accounts import Account
 from domain.errors import FencedError
-from sinks.ledger_reading import Connection
+from sinks.connecting import Connection
 
 LOCK_CLASS = 0x42414C4C
 """The class of our advisory locks; the shard is the lock's number."""
@@ -48,8 +48,10 @@ def lock_shard(connection: Connection, shard: int) -> int:
 
     A shard that never had a writer gets fence 0.
     """
-    connection.execute(_FIRST, (shard, socket.gethostname(), os.getpid()))
     row = connection.execute(_LOCK, (shard,)).fetchone()
+    if row is None:
+        connection.execute(_FIRST, (shard, socket.gethostname(), os.getpid()))
+        row = connection.execute(_LOCK, (shard,)).fetchone()
     return int(row[0]) if row else 0
 
 

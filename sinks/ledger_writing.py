@@ -13,7 +13,7 @@ import psycopg
 from domain.errors import FencedError
 from domain.journal import Transaction
 from domain.judging import Folded
-from sinks.ledger_reading import Connection
+from sinks.connecting import Connection
 from sinks.ledger_rows import (
     BALANCE_COLUMNS,
     CONFLICT_COLUMNS,

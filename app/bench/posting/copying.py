@@ -5,11 +5,11 @@ rendered beforehand.
 """
 
 import time
-from typing import Any
 
 import psycopg
 
 from app.bench.posting.running import Sample, settle
+from sinks.connecting import Connection
 
 TABLES = ("tx", "entry")
 """All of a transaction, its header and its entries."""
@@ -34,7 +34,6 @@ _ROWS = {
         ) TO STDOUT
     """,
 }
-Connection = psycopg.Connection[tuple[Any, ...]]
 
 
 def copied(dsn: str, batches: int, tables: tuple[str, ...]) -> Sample:

@@ -7,12 +7,13 @@ nobody verifies it here.
 """
 
 import sys
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import psycopg
 
 from app.bench.posting.load import START_MS, Load
 from app.bench.posting.scratch import first_account_id
+from sinks.connecting import Connection
 
 TRANSACTIONS_PER_BATCH = 2_000
 TRANSACTIONS_PER_COMMIT = 100_000
@@ -82,7 +83,6 @@ _BALANCES = """
     FROM ledger.account a CROSS JOIN (VALUES ('BTC', 0), ('USD', 1)) AS c (currency, buyer)
     WHERE a.account_id >= %(first_id)s AND a.account_id < %(first_id)s + %(accounts)s
 """
-Connection = psycopg.Connection[tuple[Any, ...]]
 
 
 class Filled(NamedTuple):

@@ -8,13 +8,13 @@ keys it would be slower by a third.
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import psycopg
 from psycopg.types.json import Jsonb
 
 from app.bench.posting.running import Sample, settle
 from domain.journal import Transaction
+from sinks.connecting import Connection
 
 _SCHEMA = """
     CREATE SCHEMA plain;
@@ -46,8 +46,6 @@ _ENTRY = """
     INSERT INTO plain.entry (tx_id, leg, account_id, currency, amount, balance_after) VALUES (%s, %s, %s, %s, %s, %s)
 """
 _BALANCE = "UPDATE plain.balance SET balance = %s WHERE account_id = %s AND currency = %s"
-
-Connection = psycopg.Connection[tuple[Any, ...]]
 
 
 def posted_plainly(dsn: str, transactions: Sequence[Transaction], warm: Sequence[Transaction]) -> Sample:

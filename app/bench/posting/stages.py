@@ -17,7 +17,8 @@ from app.worker import collect_rarely
 from domain.books import Books
 from domain.fold import advance, fold
 from domain.journal import Transaction
-from sinks.ledger_reading import NO_HASH, Connection, read_books
+from sinks.connecting import Connection
+from sinks.ledger_reading import NO_HASH, read_books
 from sinks.ledger_rows import render
 from sinks.ledger_taking import take
 from sinks.ledger_writing import Batch, write_batch
