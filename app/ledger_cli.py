@@ -8,7 +8,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -26,6 +26,9 @@ PROGRESS_SECONDS = 2.0
 """How often long work says how far it is."""
 
 BROKEN = 70
+
+MOMENT = timedelta(microseconds=1)
+"""Times in the ledger are no finer, so a period that ends so much after a time has that time in it."""
 
 
 def _time(text: str) -> datetime:
@@ -79,6 +82,9 @@ def statement(
     until: Annotated[
         datetime | None, typer.Option("--to", parser=_time, metavar="TIME", help="Up to this time, without it.")
     ] = None,
+    as_of: Annotated[
+        datetime | None, typer.Option("--as-of", parser=_time, metavar="TIME", help="Up to this time, with it.")
+    ] = None,
     effective: Effective = False,
     config: Config = None,
     as_json: Json = False,
@@ -89,6 +95,11 @@ def statement(
     """
     from app.ledger import read_statement  # noqa: PLC0415 - a command loads what it needs
 
+    if as_of is not None:
+        if until is not None:
+            msg = "--to and --as-of both say where the statement ends; give one of them"
+            raise typer.BadParameter(msg)
+        until = as_of + MOMENT
     _show(read_statement(_dsn(config), account, currency, since, until, is_effective=effective), as_json, "lines")
 
 

@@ -107,6 +107,19 @@ def test_statements_open_and_close(ledger: Ballast) -> None:
     assert "2024-05-02T07:12:00Z" in ledger(*arguments).out
 
 
+@pytest.mark.parametrize("axis", [(), ("--effective",)])
+def test_a_statement_as_of_a_time_closes_with_the_balance_of_that_time(axis: tuple[str, ...], ledger: Ballast) -> None:
+    """What happened at that very time is in it, as it is in the balance; where it ends is said once."""
+    arguments = ("statement", BOB, "--currency", "USD", *axis)
+    at = ledger(*arguments, "--json").json()["lines"][1][f"{'effective' if axis else 'recorded'}_at"]
+    lines = ledger(*arguments, "--as-of", at, "--json").json()["lines"]
+    closing = [line["balance"] for line in lines if (line["line"], line["layer"]) == ("closing", "settled")]
+    balances = ledger("balance", BOB, "--as-of", at, *axis, "--json").json()["balances"]
+    assert closing == [row["settled"] for row in balances if row["currency"] == "USD"]
+    assert any(line["line"] == "entry" for line in lines)
+    assert 2 == ledger(*arguments, "--as-of", at, "--to", at).code
+
+
 @pytest.mark.parametrize(
     "arguments", [(), ("--as-of", "2024-05-03"), ("--as-of", "2024-05-03", "--effective"), ("--effective",)]
 )
