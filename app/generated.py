@@ -1,10 +1,15 @@
-"""The files that are made from the code: JSON Schemas, the AsyncAPI document, and the example of all settings.
+"""What is made from the code: JSON Schemas, the AsyncAPI document, the example of all settings, the README's map of the house.
 
 They are committed, so that a reader and a reviewer see a change of them; `ballast schemas --check` fails on any drift.
 """
 
+import ast
 import json
+import re
+from collections.abc import Iterator
+from inspect import cleandoc
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from pydantic import BaseModel, SecretStr
@@ -16,6 +21,10 @@ from domain.topics import ALL, Topic
 ROOT = Path(__file__).parents[1]
 SCHEMAS = "docs/schemas"
 EXAMPLE = "ballast.example.toml"
+README = "README.md"
+FLOORS = ("domain", "operators", "flows", "sinks", "connectors", "app")
+HOUSE = re.compile(r"(?<=<!-- house -->\n```\n).*?(?=```\n<!-- /house -->)", re.DOTALL)
+"""The part of the README between these marks is generated."""
 
 
 def generated_files() -> dict[str, str]:
@@ -24,7 +33,7 @@ def generated_files() -> dict[str, str]:
     files = {
         f"{SCHEMAS}/{name}.json": _json(model.model_json_schema(mode="validation")) for name, model in sorted(models.items())
     }
-    return files | {f"{SCHEMAS}/asyncapi.json": _json(_asyncapi()), EXAMPLE: settings_example()}
+    return files | {f"{SCHEMAS}/asyncapi.json": _json(_asyncapi()), EXAMPLE: settings_example(), README: readme()}
 
 
 def drifted(root: Path = ROOT) -> list[str]:
@@ -59,11 +68,11 @@ def _asyncapi() -> dict[str, Any]:
     }
 
 
-def _identifier(topic: Topic) -> str:
+def _identifier(topic: Topic[Any]) -> str:
     return topic.name.replace(".", "_")
 
 
-def _channel(topic: Topic) -> dict[str, Any]:
+def _channel(topic: Topic[Any]) -> dict[str, Any]:
     kafka = {"partitions": topic.partitions, "topicConfiguration": {"cleanup.policy": [_cleanup(topic)]}}
     return {
         "address": topic.name,
@@ -73,13 +82,29 @@ def _channel(topic: Topic) -> dict[str, Any]:
     }
 
 
-def _cleanup(topic: Topic) -> str:
+def _cleanup(topic: Topic[Any]) -> str:
     return "compact" if topic.compacted else "delete"
 
 
-def _operation(topic: Topic) -> dict[str, Any]:
+def _operation(topic: Topic[Any]) -> dict[str, Any]:
     action = "receive" if topic.direction == "in" else "send"
     return {"action": action, "channel": {"$ref": f"#/channels/{_identifier(topic)}"}}
+
+
+def readme() -> str:
+    """The README, with the map of the house as it is."""
+    return HOUSE.sub(lambda _: "".join(f"{line}\n" for line in house()), (ROOT / README).read_text())
+
+
+def house() -> Iterator[str]:
+    """Every room by its path, with what its first line says of it, and the modules in it."""
+    for room in sorted(path.parent for floor in FLOORS for path in (ROOT / floor).rglob("__init__.py")):
+        name = str(room.relative_to(ROOT))
+        depth = "  " * name.count("/")
+        said = ast.get_docstring(ast.parse((room / "__init__.py").read_text())) or ""
+        modules = sorted(path.stem for path in room.glob("*.py") if path.stem != "__init__")
+        yield f"{depth}{room.name}/".ljust(17) + said.partition("\n")[0]
+        yield from wrap(" ".join(modules), 118, initial_indent=" " * 19, subsequent_indent=" " * 19)
 
 
 def settings_example() -> str:
@@ -88,13 +113,23 @@ def settings_example() -> str:
         "# Every setting of Ballast with its default, commented out. Copy what you change into ballast.toml.",
         "# The environment wins over the file: BALLAST_KAFKA__BOOTSTRAP sets kafka.bootstrap.",
     ]
-    for name, field in Settings.model_fields.items():
-        section = field.annotation
-        assert isinstance(section, type), "a section is a model"  # noqa: S101
-        assert issubclass(section, BaseModel), "a section is a model"  # noqa: S101
-        lines += ["", *(f"# {line}".rstrip() for line in (section.__doc__ or "").splitlines()), f"[{name}]"]
-        lines += [line for key, value in section.model_fields.items() for line in _setting(key, value)]
-    return "\n".join(lines) + "\n"
+    defaults = Settings.model_construct()
+    return (
+        "\n".join([*lines, *(line for name in Settings.model_fields for line in _table(name, getattr(defaults, name)))])
+        + "\n"
+    )
+
+
+def _table(name: str, value: object) -> list[str]:
+    """A section as a table, and the sections in it as tables of their own behind it."""
+    if isinstance(value, dict):
+        return [line for key, section in value.items() for line in _table(f"{name}.{key}", section)]
+    assert isinstance(value, BaseModel), "a section is a model"  # noqa: S101
+    fields = type(value).model_fields
+    tables = {key: inner for key in fields if isinstance(inner := getattr(value, key), BaseModel)}
+    lines = ["", *(f"# {line}".rstrip() for line in cleandoc(type(value).__doc__ or "").splitlines()), f"[{name}]"]
+    lines += [line for key, field in fields.items() if key not in tables for line in _setting(key, field)]
+    return lines + [line for key, inner in tables.items() for line in _table(f"{name}.{key}", inner)]
 
 
 def _setting(name: str, field: FieldInfo) -> list[str]:
@@ -110,4 +145,6 @@ def _toml(value: object) -> str:
         return "{}"
     if isinstance(value, bool | int):
         return str(value).lower()
+    if isinstance(value, tuple):
+        return json.dumps(list(value))
     return json.dumps("***" if isinstance(value, SecretStr) else str(value))

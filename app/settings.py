@@ -5,17 +5,35 @@ Settings come from `ballast.toml` (or the file that `--config` names) and from t
 """
 
 import os
-from decimal import Decimal
+import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    PositiveInt,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from domain.errors import ConfigError
+from domain.hedging.policy import Policy
+from domain.ledger.accounts import LIABILITY
+from domain.outbox.lifecycle import ExecutionPolicy
 
 CONFIG_VARIABLE = "BALLAST_CONFIG"
 DEFAULT_FILE = "ballast.toml"
+PREFIX, OF_TESTS = "BALLAST_", "BALLAST_TEST_"
+NO_SETTINGS = {CONFIG_VARIABLE, "BALLAST_POSTGRES_PASSWORD"}
+"""Variables that are read by others: the one that names the file, and the one from which docker-compose.yml makes the DSN."""
+
 NO_FILE = ""
 """The value of the variable that says that the environment is all there is."""
 
@@ -51,7 +69,6 @@ class Pairing(Section):
     rule: Literal["closest", "first"] = Field(
         "closest", description="closest: the best match, whatever the order; first: the reference system's rule"
     )
-    shards: PositiveInt = Field(8, description="fixed for the life of a recovery folder")
     leg_age_max_seconds: PositiveInt = Field(
         3600, description="a leg that waits longer raises an alarm, and goes on waiting"
     )
@@ -60,48 +77,32 @@ class Pairing(Section):
     )
 
 
-class Hedging(Section):
-    """When and how much to hedge; the ratio is the short exposure over the liability."""
-
-    policy: Literal["guarded", "reference"] = Field("guarded", description="reference decides as stablesats does")
-    low_bound_ratio_shorting: Decimal = Field(Decimal("0.95"), description="below it, sell")
-    low_safebound_ratio_shorting: Decimal = Field(Decimal("0.98"), description="a sale aims here")
-    high_safebound_ratio_shorting: Decimal = Field(Decimal("1.00"), description="a purchase aims here")
-    high_bound_ratio_shorting: Decimal = Field(Decimal("1.03"), description="above it, buy")
-    minimum_liability_threshold_cents: PositiveInt = Field(5000, description="a smaller liability is not hedged")
-    order_contracts_max: PositiveInt = Field(5000, description="guarded: no order is larger; one contract is 100 USD")
-    order_interval_min_ms: PositiveInt = Field(100, description="guarded: orders keep this distance, and so do transfers")
-    withdrawal_min_sats: PositiveInt = Field(100_000, description="guarded: the least that the exchange sends on chain")
-
-
-class Funding(Section):
-    """When to move collateral; leverage is the exposure over the collateral."""
-
-    minimum_transfer_amount_cents: PositiveInt = Field(10000, description="smaller transfers are not worth it")
-    minimum_funding_balance_btc: Decimal = Field(Decimal(1), description="kept in the funding account")
-    low_bound_ratio_leverage: Decimal = Field(Decimal(2), description="below it, collateral goes back")
-    low_safebound_ratio_leverage: Decimal = Field(Decimal(3), description="collateral that goes back aims here")
-    high_safebound_ratio_leverage: Decimal = Field(Decimal(3), description="collateral that comes aims here")
-    high_bound_ratio_leverage: Decimal = Field(Decimal(4), description="never above it")
-    high_bound_buffer_percentage: Decimal = Field(Decimal("0.9"), description="act at this share of the bound")
-
-
-class Freshness(Section):
-    """How old a fact may be that is decided upon; an older one means Hold."""
-
-    liability_age_max_seconds: PositiveInt = 20
-    position_age_max_seconds: PositiveInt = 20
-    balance_age_max_seconds: PositiveInt = 20
-    price_age_max_seconds: PositiveInt = 30
+def _url(text: str) -> str:
+    try:
+        TypeAdapter(HttpUrl).validate_python(text)
+    except ValidationError as error:
+        msg = f"{text} is no address such as http://127.0.0.1:8090"
+        raise ValueError(msg) from error
+    return text
 
 
 class Venue(Section):
-    """The exchange account that hedges."""
+    """An account of ours at an exchange, by the name that messages and books call it by."""
 
-    name: str = Field("simulated", description="how the account is called in messages and in the books")
-    url: str | None = Field(None, description="address of a simulated exchange that runs; left out: one is started")
+    url: Annotated[str, AfterValidator(_url)] | None = Field(
+        None, description="address of a simulated exchange that runs (ballast exchange); left out: one is started"
+    )
     poll_ms: PositiveInt = Field(100, description="how often it is asked")
     timeout_seconds: PositiveInt = Field(5, description="an answer that takes longer leaves the fate unknown")
+
+
+class HedgeBook(Section):
+    """A liability that is hedged at a venue, by the name that decisions call it by."""
+
+    venue: str = Field("simulated", description="one of the venues; a venue hedges one book")
+    liability: tuple[str, str] = Field(LIABILITY, description="account and currency of what is owed")
+    instrument: str = Field("BTC-USD-SWAP", description="what is sold short")
+    policy: Policy | None = Field(None, description="how this book decides; left out: as [hedging] says")
 
 
 class Run(Section):
@@ -109,7 +110,8 @@ class Run(Section):
 
     epoch_ms: PositiveInt = Field(1000, description="state is saved, and outputs are made sure of, this often")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    metrics_port: int | None = Field(None, description="Prometheus metrics on this port of loopback; left out: none")
+    metrics_port: int | None = Field(None, description="Prometheus metrics on this port; left out: none")
+    metrics_host: str = Field("127.0.0.1", description="the address that they are served on")
     record_decisions: Literal["changes", "all"] = Field(
         "changes", description="changes: a decision that repeats the one before is counted, not recorded"
     )
@@ -125,11 +127,24 @@ class Settings(BaseSettings):
     kafka: Kafka = Kafka()
     postgres: Postgres = Postgres()
     pairing: Pairing = Pairing()
-    hedging: Hedging = Hedging()
-    funding: Funding = Funding()
-    freshness: Freshness = Freshness()
-    venue: Venue = Venue()
+    hedging: Policy = Policy()
+    venues: dict[str, Venue] = {"simulated": Venue()}
+    books: dict[str, HedgeBook] = {"main": HedgeBook()}
+    execution: ExecutionPolicy = ExecutionPolicy()
     run: Run = Run()
+
+    @model_validator(mode="after")
+    def _every_book_has_a_venue_of_its_own(self) -> "Settings":
+        taken: set[str] = set()
+        for name, book in self.books.items():
+            if book.venue not in self.venues:
+                msg = f"the book {name} is hedged at {book.venue}, which is not among the venues ({', '.join(self.venues)})"
+                raise ValueError(msg)
+            if book.venue in taken:
+                msg = f"the venue {book.venue} hedges two books; whose position there is whose could not be told"
+                raise ValueError(msg)
+            taken.add(book.venue)
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -141,11 +156,19 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment wins over the file."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, _SettingsFile(settings_cls)
+
+
+class _SettingsFile(TomlConfigSettingsSource):
+    """A file as people save it, with or without a mark of the byte order in front."""
+
+    def _read_file(self, file_path: Any) -> dict[str, Any]:
+        return tomllib.loads(file_path.read_text(encoding="utf-8-sig"))
 
 
 def read_settings(path: Path | None = None) -> Settings:
     """Read the file and the environment; ConfigError says which setting is wrong and why."""
+    _check_variables()
     file = _settings_file(path)
 
     class SettingsInFile(Settings):
@@ -161,6 +184,16 @@ def read_settings(path: Path | None = None) -> Settings:
     except (ValueError, OSError) as error:
         msg = f"{file or 'the environment'} cannot be read as settings: {error}"
         raise ConfigError(msg) from error
+
+
+def _check_variables() -> None:
+    """A variable with a slip in its name would set nothing in silence, and a start on embedded parts is no small thing."""
+    known = {f"{PREFIX}{section.upper()}" for section in Settings.model_fields}
+    for name in sorted(os.environ):
+        is_ours = name.startswith(PREFIX) and name not in NO_SETTINGS and not name.startswith(OF_TESTS)
+        if is_ours and name.upper().partition("__")[0] not in known:
+            msg = f"the variable {name} is no setting; variables are such as BALLAST_POSTGRES__DSN, with two underscores"
+            raise ConfigError(msg)
 
 
 def _settings_file(path: Path | None) -> Path | None:

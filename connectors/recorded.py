@@ -5,11 +5,13 @@ A topic is a file `<topic>.jsonl` with one message per line and its coordinates:
     {"at_ms": 1700000000000, "partition": 0, "offset": 7, "key": null, "value": "{\\"id\\": ...}"}
 
 `value_base64` stands in for `value` where the bytes are not UTF-8. A line that is itself a message, as a person would type it,
-is taken too: it gets the partition 0, its line number as offset, and its own time.
+is taken too: it gets the partition 0, its line number as offset, and its own time. A mark of the byte order, which some
+editors put first, is left out.
 """
 
 import json
 from base64 import b64decode, b64encode
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
@@ -19,8 +21,8 @@ from bytewax.inputs import AbortExecution, FixedPartitionedSource, StatefulSourc
 from pydantic_core import from_json
 
 from domain.errors import ConfigError
-from domain.messages import parse_ms
-from domain.streams import FOREVER_MS, LATEST_MS, RawBatch, RawMessage, source_name
+from domain.streams.records import FOREVER_MS, RawBatch, RawMessage, source_name
+from domain.times import LATEST_MS, parse_ms
 from domain.topics import BY_NAME, Topic
 
 Recorded = Mapping[tuple[str, int], Sequence[RawMessage]]
@@ -91,7 +93,7 @@ def write_line(message: RawMessage, partition: int) -> str:
     return json.dumps(line, ensure_ascii=False, separators=(",", ":"))
 
 
-def read_folder(folder: Path, topics: Sequence[Topic]) -> dict[tuple[str, int], list[RawMessage]]:
+def read_folder(folder: Path, topics: Sequence[Topic[Any]]) -> dict[tuple[str, int], list[RawMessage]]:
     """Read the recorded topics of a folder; a topic without a file is empty. ConfigError names a line that cannot be read."""
     if not any((folder / f"{name}.jsonl").is_file() for name in BY_NAME):
         msg = (
@@ -111,7 +113,8 @@ def _read_file(path: Path) -> Iterable[tuple[int, RawMessage]]:
         return
     latest_ms = 0
     with path.open("rb") as file:
-        for number, line in enumerate(file):
+        for number, raw in enumerate(file):
+            line = raw if number else raw.removeprefix(BOM_UTF8)
             if line.strip():
                 partition, message = _read_line(line.rstrip(b"\r\n"), number, latest_ms, path)
                 latest_ms = max(latest_ms, message.at_ms)

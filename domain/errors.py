@@ -6,6 +6,9 @@ broken infrastructure, and there is one class per person who has to do something
 
 from typing import NamedTuple
 
+BOOKS_STAY = "start over an empty recovery folder: the ledger knows what it has booked, so nothing is booked twice"
+"""The way on whenever what a flow has saved does not fit what is there."""
+
 
 class BallastError(Exception):
     """The message says what is wrong, where, and what to do; the command line prints it as one sentence."""
@@ -17,6 +20,17 @@ class ConfigError(BallastError):
     """The operator has to change a setting or start something; restarting as it is cannot help."""
 
     exit_code = 78
+
+
+class AwayError(ConfigError):
+    """Something that settings name does not answer: a command says so and ends, a worker waits until it does again.
+
+    `what` names it, for whoever waits.
+    """
+
+    def __init__(self, message: str, what: str) -> None:
+        super().__init__(message)
+        self.what = what
 
 
 class FencedError(BallastError):

@@ -1,7 +1,8 @@
 """Ids derived from content: the same facts give the same id, in any run, in any order.
 
 A transaction id carries its effective time in the first 48 bits, so ids sort by time and the index grows at its right end;
-the rest is a BLAKE2b digest of what the transaction stands for. The layout is that of a version 8 UUID (RFC 9562).
+the rest is a BLAKE2b digest of what the transaction stands for. Where somebody outside has named it, the time is no part of
+its name, and those bits are zero. The layout is that of a version 8 UUID (RFC 9562).
 """
 
 from hashlib import blake2b
@@ -18,6 +19,14 @@ def timed_id(at_ms: int, *parts: str) -> str:
     h = _digest(10, parts)
     t = f"{at_ms:012x}"
     return f"{t[:8]}-{t[8:]}-8{h[:3]}-8{h[3:6]}-{h[6:18]}"
+
+
+def timeless_id(*parts: str) -> str:
+    """A UUID that names `parts`, as somebody outside does: the same name is the same thing, whatever time is told with it.
+
+    It sorts before all that have a time, so a writer that remembers the recent ones asks the database about it.
+    """
+    return timed_id(0, *parts)
 
 
 def content_id(*parts: str) -> str:

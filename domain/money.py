@@ -16,6 +16,9 @@ SATS_PER_BTC = 100_000_000
 CENTS_PER_CONTRACT = 10_000
 """One contract of the hedge instrument is 100 US dollars."""
 
+CENTS_BY_INSTRUMENT = {"BTC-USD-SWAP": CENTS_PER_CONTRACT}
+"""What one contract is worth, of the instruments of which that is known."""
+
 MONEY = Context(
     prec=28,
     rounding=ROUND_HALF_EVEN,
@@ -55,6 +58,11 @@ def floor_sats(btc: Decimal) -> int:
 def btc_from_sats(sats: int) -> Decimal:
     """An amount in bitcoin, exact up to 28 digits."""
     return Decimal(sats).scaleb(-8, MONEY)
+
+
+def price_text(price: Decimal) -> str:
+    """Return the one text that prices of the same worth share: without an exponent, without zeros at its end."""
+    return format(price.normalize(MONEY), "f")
 
 
 def round_contracts(cents: Decimal) -> int:

@@ -1,68 +1,93 @@
-"""Every topic there is: its name, what it carries, how many partitions, how long it keeps, whether it is compacted."""
+"""Every topic there is: its name, what it carries, what its key is made of, and how long it keeps what.
 
-from typing import NamedTuple
+A message knows its topic (`topic_of`), a topic its key: so nobody can put the same kind of message under two keys. Three
+kinds of topic: those that people and the outside write to, those that one flow writes and another reads, and those that
+only leave. What cannot be read of the first two is kept on a quarantine topic beside each.
+"""
 
-from domain import messages as m
+from functools import cache
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
+
+from domain.messages.dealer import DealerTransaction
+from domain.messages.decisions import Decision
+from domain.messages.facts import Correction
+from domain.messages.fields import Message
+from domain.messages.hedging import CollateralTransfer, HedgeOrder
+from domain.messages.ledger import Crossing, LedgerBalance, LedgerVerdict, Posting
+from domain.messages.legs import LegRefusal, WaitingLeg
+from domain.messages.market import Tick
+from domain.messages.ops import Alert, Quarantined
+from domain.messages.user import UserTrade
+from domain.messages.venue import CashFlow, Fill, OrderReport, TransferReport, VenueBalance, VenuePosition
+
+M = TypeVar("M", bound=Message)
+Direction = Literal["in", "between", "out"]
 
 
-class Topic(NamedTuple):
-    """`retention_days` of -1 keeps for ever; a compacted topic keeps the newest message per key."""
+class Topic(NamedTuple, Generic[M]):
+    """`key` names the field that messages are keyed by, or several, joined by a slash; "" leaves them without a key.
+
+    `retention_days` of -1 keeps for ever; a compacted topic keeps the newest message per key.
+    """
 
     name: str
-    model: type[m.Message]
-    partitions: int
-    retention_days: int
-    compacted: bool
-    direction: str
+    model: type[M]
+    key: str
+    direction: Direction
     doc: str
+    partitions: int = 1
+    retention_days: int = -1
+    compacted: bool = False
+
+    def key_of(self, message: Message) -> bytes | None:
+        """Return the key of a message on this topic."""
+        fields = self.key.split("/") if self.key else ()
+        return "/".join([str(getattr(message, field)) for field in fields]).encode() if fields else None
 
 
-DEALER_TRANSACTIONS = Topic("dealer.transactions", m.DealerTransaction, 4, -1, False, "in", "legs of user trades")
-MARKET_TICKS = Topic("market.ticks", m.Tick, 1, 7, False, "in", "last prices")
-VENUE_POSITIONS = Topic("venue.positions", m.VenuePosition, 1, 30, False, "in", "what we hold on exchanges")
-VENUE_BALANCES = Topic("venue.balances", m.VenueBalance, 1, 30, False, "in", "money in both pockets at exchanges")
-VENUE_ORDERS = Topic("venue.orders", m.OrderReport, 1, -1, False, "in", "what became of orders")
-VENUE_TRANSFERS = Topic("venue.transfers", m.TransferReport, 1, -1, False, "in", "what became of transfers")
-VENUE_FILLS = Topic("venue.fills", m.Fill, 1, -1, False, "in", "executed parts of orders")
-VENUE_CASHFLOWS = Topic("venue.cashflows", m.CashFlow, 1, -1, False, "in", "fees, profit and loss, moves of collateral")
-
-USER_TRADES = Topic("user.trades", m.UserTrade, 1, -1, False, "out", "paired trades and their reversals")
-LEGS_WAITING = Topic("legs.waiting", m.WaitingLeg, 1, -1, True, "out", "legs without a partner, by age and worth")
-LEGS_REFUSED = Topic("legs.refused", m.LegRefusal, 1, -1, False, "out", "legs that will not be paired, and why")
-LEDGER_BALANCES = Topic("ledger.balances", m.LedgerBalance, 1, -1, True, "out", "balances after each batch")
-LEDGER_REJECTIONS = Topic("ledger.rejections", m.LedgerVerdict, 1, -1, False, "out", "postings that were not posted")
-HEDGING_DECISIONS = Topic("hedging.decisions", m.Decision, 1, -1, False, "out", "hedge and funding decisions")
-HEDGING_ORDERS = Topic("hedging.orders", m.HedgeOrder, 1, -1, False, "out", "orders that decisions ask for")
-HEDGING_TRANSFERS = Topic("hedging.transfers", m.CollateralTransfer, 1, -1, False, "out", "transfers that decisions ask for")
-ALERTS = Topic("alerts", m.Alert, 1, 30, False, "out", "what a person should look at")
-
-INPUTS = (
-    DEALER_TRANSACTIONS,
-    MARKET_TICKS,
-    VENUE_POSITIONS,
-    VENUE_BALANCES,
-    VENUE_ORDERS,
-    VENUE_TRANSFERS,
-    VENUE_FILLS,
-    VENUE_CASHFLOWS,
+DEALER_TRANSACTIONS = Topic("dealer.transactions", DealerTransaction, "", "in", "legs of user trades", partitions=4)
+MARKET_TICKS = Topic("market.ticks", Tick, "instrument", "in", "last prices", retention_days=7)
+VENUE_POSITIONS = Topic("venue.positions", VenuePosition, "venue", "in", "what we hold on exchanges", retention_days=30)
+VENUE_BALANCES = Topic(
+    "venue.balances", VenueBalance, "venue", "in", "money in both pockets at exchanges", retention_days=30
 )
-OUTPUTS = (
-    USER_TRADES,
-    LEGS_WAITING,
-    LEGS_REFUSED,
-    LEDGER_BALANCES,
-    LEDGER_REJECTIONS,
-    HEDGING_DECISIONS,
-    HEDGING_ORDERS,
-    HEDGING_TRANSFERS,
-    ALERTS,
+VENUE_ORDERS = Topic("venue.orders", OrderReport, "client_order_id", "in", "what became of orders")
+VENUE_TRANSFERS = Topic("venue.transfers", TransferReport, "client_transfer_id", "in", "what became of transfers")
+VENUE_FILLS = Topic("venue.fills", Fill, "venue", "in", "executed parts of orders")
+VENUE_CASHFLOWS = Topic("venue.cashflows", CashFlow, "venue", "in", "fees, profit and loss, moves of collateral")
+FACTS_CORRECTIONS = Topic("facts.corrections", Correction, "topic/key", "in", "facts that are wrong, to be forgotten")
+
+LEDGER_POSTINGS = Topic("ledger.postings", Posting, "key", "in", "single postings, for a shard of their own")
+LEDGER_CROSSINGS = Topic("ledger.crossings", Crossing, "shard", "between", "what one shard leaves to another to book")
+LEDGER_BALANCES = Topic(
+    "ledger.balances", LedgerBalance, "account/currency", "between", "balances after each batch", compacted=True
+)
+HEDGING_ORDERS = Topic("hedging.orders", HedgeOrder, "client_order_id", "between", "orders that decisions ask for")
+HEDGING_TRANSFERS = Topic(
+    "hedging.transfers", CollateralTransfer, "client_transfer_id", "between", "transfers that decisions ask for"
 )
 
+USER_TRADES = Topic("user.trades", UserTrade, "transaction_id", "out", "paired trades and their reversals")
+LEGS_WAITING = Topic("legs.waiting", WaitingLeg, "leg_id", "out", "legs without a partner, by age and worth", compacted=True)
+LEGS_REFUSED = Topic("legs.refused", LegRefusal, "leg_id", "out", "legs that will not be paired, and why")
+LEDGER_VERDICTS = Topic(
+    "ledger.verdicts", LedgerVerdict, "transaction_id", "out", "postings that were not posted, and all that are followed"
+)
+HEDGING_DECISIONS = Topic("hedging.decisions", Decision, "venue/kind", "out", "hedge and funding decisions")
+ALERTS = Topic("alerts", Alert, "id", "out", "what a person should look at", retention_days=30)
 
-def quarantine(topic: Topic) -> Topic:
-    """Where what could not be read of an input topic is kept."""
-    return Topic(f"quarantine.{topic.name}", m.Quarantined, 1, -1, False, "out", f"unreadable messages of {topic.name}")
+TOPICS: tuple[Topic[Any], ...] = tuple(topic for topic in list(globals().values()) if isinstance(topic, Topic))
+"""All that are named above."""
+
+TOPIC_OF: dict[type[Message], Topic[Any]] = {topic.model: topic for topic in TOPICS}
+"""Where a message belongs, by its type."""
 
 
-ALL = INPUTS + OUTPUTS + tuple(quarantine(topic) for topic in INPUTS)
+@cache
+def quarantine(name: str) -> Topic[Quarantined]:
+    """Return the topic that keeps what could not be read of another one."""
+    return Topic(f"quarantine.{name}", Quarantined, "", "out", f"unreadable messages of {name}")
+
+
+ALL: tuple[Topic[Any], ...] = TOPICS + tuple(quarantine(topic.name) for topic in TOPICS if topic.direction != "out")
 BY_NAME = {topic.name: topic for topic in ALL}

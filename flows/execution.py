@@ -6,44 +6,46 @@
 The two halves meet in the database: the gateway sends what is reserved there, and nothing else.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow, Stream
-from bytewax.operators import KeyedStream
+from bytewax.inputs import Source
 
 from domain import topics
-from domain.messages import Message
-from domain.streams import Outgoing, Progress
-from flows.parts import Parts, output_messages, output_unreadable
-from operators import announce
-from operators.decode import decode_topic
-from operators.publish import publish
-from operators.reserving import reserve
-from operators.routing import gather, ungrouped
+from domain.messages.fields import Message
+from domain.outbox.slots import Reservations
+from flows.edges import Edges, Told, tell
+from operators.outbox import reserve
+from operators.streams.feeds import Feed, read, together
+from operators.streams.publish import outgoing
 
 INPUTS = (topics.HEDGING_ORDERS, topics.HEDGING_TRANSFERS)
 
 
-VENUE_SHARD = "venue-00"
+@dataclass(frozen=True)
+class Setup:
+    """Who reserves, and the gateways that send what is reserved and tell what they hear."""
+
+    open_reservations: Callable[[], Reservations]
+    gateways: Source[Message]
 
 
-def build(wanted: KeyedStream[Progress], from_venue: Stream[tuple[str, Message]], parts: Parts) -> Stream[Outgoing]:
-    """`wanted` carries orders and transfers among other things, `from_venue` what the gateway says: topic and message."""
-    reserved = ungrouped("slots", reserve("reserve", wanted, parts.open_reservations))
-    return op.merge(
-        "execution_outgoing",
-        publish("order_slots", reserved, topics.VENUE_ORDERS, announce.order_report),
-        publish("transfer_slots", reserved, topics.VENUE_TRANSFERS, announce.transfer_report),
-        op.map("venue_says", from_venue, announce.from_venue),
-    )
+def build(wanted: Feed[Any], heard: Stream[Message], own: Setup) -> Told:
+    """Reserve the orders and transfers among `wanted`, and tell what the gateways `heard`."""
+    refused = reserve("reserve", wanted, own.open_reservations)
+    # Whatever comes from outside says as of when it is so.
+    told = op.map("venue_says", heard, lambda message: outgoing(message, getattr(message, "as_of")))  # noqa: B009
+    return tell("reserving", [refused], [], {}, told)
 
 
-def flow(parts: Parts) -> Dataflow:
+def flow(edges: Edges, own: Setup) -> Dataflow:
     """The flow by itself, joined to topics on both sides."""
     dataflow = Dataflow("execution")
-    raw = op.input("topics", dataflow, parts.source(INPUTS))
-    orders = decode_topic("read_orders", raw, topics.HEDGING_ORDERS)
-    transfers = decode_topic("read_transfers", raw, topics.HEDGING_TRANSFERS)
-    wanted = gather("to_venue", op.merge("wanted", orders, transfers), VENUE_SHARD)
-    output_messages(parts, build(wanted, op.input("venue", dataflow, parts.gateway), parts))
-    output_unreadable(parts, op.merge("unreadable_orders", orders, transfers))
+    raw = edges.read("topics", dataflow, INPUTS)
+    reads = [read(raw, topic) for topic in INPUTS]
+    told = build(together("wanted", *(one.good for one in reads)), op.input("venue", dataflow, own.gateways), own)
+    edges.tell(told._replace(unreadable=tuple(one.bad for one in reads)))
     return dataflow

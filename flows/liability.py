@@ -1,101 +1,93 @@
-"""Dealer transactions in, booked user trades and the liability out.
+"""Dealer transactions and what the exchange did in, postings out; and the books that they go to.
 
-dealer.transactions -> read -> recall -> pair (by the second) -> trades --+
-venue.fills, venue.cashflows -> read -> postings -------------------------+-> book -> balances, user trades, rejections
+dealer.transactions -> read -> recall -> pair (one book) -> trades -------+
+venue.fills, venue.orders -> read -> explain (one book) ------------------+-> postings -> book
+venue.cashflows -> read --------------------------------------------------+
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
-import bytewax.operators as op
-from bytewax.dataflow import Dataflow, Stream
-from bytewax.operators import KeyedStream
+from bytewax.dataflow import Dataflow
 
 from domain import topics
-from domain.accounts import LIABILITY
-from domain.legs import leg_from
-from domain.streams import Outgoing, Progress, RawBatch, shard_names, source_name
-from flows.parts import Parts, output_messages, output_unreadable
-from operators import announce, posting
-from operators.booking import book
-from operators.decode import decode_topic
-from operators.pairing import pair_legs
-from operators.publish import publish, publish_rejections
-from operators.recall import recall
-from operators.routing import gather, remade, spread, ungrouped, without_rejections
+from domain.ledger.journal import History, Transaction
+from domain.messages.venue import OrderReport
+from domain.pairing.book import Rule
+from domain.pairing.legs import leg_from
+from domain.postings.trades import post_effect
+from domain.postings.venue import post_cash_flow, post_fill
+from domain.venue.fills import FillBook
+from flows import ledger
+from flows.edges import Edges, Told, tell
+from operators import announce
+from operators.legs import quick_leg
+from operators.pairing import pairing
+from operators.recall import Memory, recall
+from operators.streams.feeds import Feed, Raw, read, read_as, remade, together
+from operators.streams.machines import Kind, machine
 
-INPUTS = (topics.DEALER_TRANSACTIONS, topics.VENUE_FILLS, topics.VENUE_CASHFLOWS)
-LEDGER_SHARD = "ledger-00"
-BOOKED = f"book/{LEDGER_SHARD}"
+PAIRS = ("pair-00",)
+FILLS = ("explain-00",)
+INPUTS = (
+    topics.DEALER_TRANSACTIONS,
+    topics.VENUE_ORDERS,
+    topics.VENUE_FILLS,
+    topics.VENUE_CASHFLOWS,
+    topics.LEDGER_CROSSINGS,
+)
 
 
 @dataclass(frozen=True)
-class LiabilityOut:
-    """`booked` carries judged postings and balances, `unreadable` rejections, `outgoing` what goes to topics."""
+class Setup:
+    """The pairing rule, what it remembers by itself, when a waiting leg is too old, and who is asked for what it does not
+    remember; and the ledger that the postings go to."""
 
-    booked: KeyedStream[Progress]
-    unreadable: Stream[Progress]
-    outgoing: Stream[Outgoing]
+    rule: Rule
+    memory: Memory
+    leg_age_max_ms: int
+    open_history: Callable[[], History]
+    ledger: ledger.Setup
 
 
-def build(raw: Stream[RawBatch], parts: Parts) -> LiabilityOut:
-    """Join the steps; `raw` brings the input topics, and may bring others."""
-    legs = decode_topic("read_legs", raw, topics.DEALER_TRANSACTIONS, leg_from)
-    fills = decode_topic("read_fills", raw, topics.VENUE_FILLS)
-    cash_flows = decode_topic("read_cash_flows", raw, topics.VENUE_CASHFLOWS)
-    unreadable = op.merge("unreadable", legs, fills, cash_flows)
+class Liability(NamedTuple):
+    """What is to be booked, and what is told."""
 
-    arrivals = recall("recall", without_rejections("legs", legs), parts.open_history, parts.pairing.memory)
-    by_second = spread("by_second", arrivals, shard_names("pair", parts.pairing.shards), posting.second_of)
-    pairing, leg_sources = parts.pairing, _sources(parts, topics.DEALER_TRANSACTIONS)
-    pairs = pair_legs("pair", by_second, leg_sources, pairing.rule, pairing.leg_age_max_ms, pairing.memory.span_ms)
-    paired = ungrouped("paired", pairs)
+    postings: Feed[Transaction]
+    told: Told
 
-    postings = op.merge(
+
+def build(raw: Raw, orders: Feed[OrderReport], own: Setup) -> Liability:
+    """Turn what dealer and exchange say into postings; `raw` brings the facts, and may bring other topics."""
+    legs = read_as(raw, topics.DEALER_TRANSACTIONS, leg_from, quick_leg)
+    fills = read(raw, topics.VENUE_FILLS)
+    cash_flows = read(raw, topics.VENUE_CASHFLOWS)
+
+    arrivals = recall("recall", legs.good, own.open_history, own.memory)
+    kind = pairing(own.rule, own.leg_age_max_ms, own.memory.span_ms)
+    paired = machine("pair", arrivals, PAIRS, lambda _: "", kind)
+
+    executed = together("executed", orders, fills.good)
+    explained = machine("explain", executed, FILLS, lambda _: "", Kind(FillBook.version, FillBook))
+
+    postings = together(
         "postings",
-        remade("trade_postings", paired, posting.post_effect),
-        remade("fill_postings", without_rejections("fills", fills), posting.post_fill),
-        remade("cash_postings", without_rejections("cash_flows", cash_flows), posting.post_cash_flow),
+        remade("post_trades", paired, post_effect),
+        remade("post_fills", explained, post_fill),
+        remade("post_cash_flows", cash_flows.good, post_cash_flow),
     )
-    to_ledger = gather("to_ledger", postings, LEDGER_SHARD)
-    booked = book("book", to_ledger, _posting_sources(parts), parts.open_ledger, [LIABILITY], parts.window_ms)
-    return LiabilityOut(booked, unreadable, _announce(legs, fills, cash_flows, paired, ungrouped("said", booked)))
+    told = tell("pairing", [paired, explained], [legs, fills, cash_flows], {**announce.PAIRING, **announce.FILLS})
+    return Liability(postings, told)
 
 
-def _sources(parts: Parts, topic: topics.Topic) -> list[str]:
-    return [source_name(name, partition) for name, partition in parts.partitions if name == topic.name]
-
-
-def _posting_sources(parts: Parts) -> list[str]:
-    pairs = [f"pair/{shard}" for shard in shard_names("pair", parts.pairing.shards)]
-    return [*pairs, *_sources(parts, topics.VENUE_FILLS), *_sources(parts, topics.VENUE_CASHFLOWS)]
-
-
-def _announce(
-    legs: Stream[Progress],
-    fills: Stream[Progress],
-    cash_flows: Stream[Progress],
-    paired: Stream[Progress],
-    booked: Stream[Progress],
-) -> Stream[Outgoing]:
-    return op.merge(
-        "liability_outgoing",
-        publish("user_trades", booked, topics.USER_TRADES, announce.user_trade),
-        publish("balances", booked, topics.LEDGER_BALANCES, announce.balance),
-        publish("ledger_rejections", booked, topics.LEDGER_REJECTIONS, announce.rejection),
-        publish("conflicts", booked, topics.ALERTS, announce.conflict),
-        publish("waiting", paired, topics.LEGS_WAITING, announce.waiting),
-        publish("refused", paired, topics.LEGS_REFUSED, announce.refused),
-        publish("too_old", paired, topics.ALERTS, announce.too_old),
-        publish_rejections("bad_legs", legs, topics.DEALER_TRANSACTIONS),
-        publish_rejections("bad_fills", fills, topics.VENUE_FILLS),
-        publish_rejections("bad_cash_flows", cash_flows, topics.VENUE_CASHFLOWS),
-    )
-
-
-def flow(parts: Parts) -> Dataflow:
-    """The flow by itself, joined to topics on both sides."""
+def flow(edges: Edges, own: Setup) -> Dataflow:
+    """The flow by itself with its ledger, joined to topics on both sides."""
     dataflow = Dataflow("liability")
-    out = build(op.input("topics", dataflow, parts.source(INPUTS)), parts)
-    output_messages(parts, out.outgoing)
-    output_unreadable(parts, out.unreadable)
+    raw = edges.read("topics", dataflow, INPUTS)
+    orders = read(raw, topics.VENUE_ORDERS)
+    liability = build(raw, orders.good, own)
+    booked = ledger.build("book", raw, liability.postings, own.ledger)
+    told = liability.told
+    edges.tell(told._replace(unreadable=(orders.bad, *told.unreadable)), booked.told)
     return dataflow

@@ -1,80 +1,76 @@
-"""What is said about a value on which topic: a key and a message, or None when the topic is not for it."""
+"""What is told of each kind of value: which messages a verdict, a waiting leg or a refused one makes.
 
-from typing import Any
+Messages that are values of a feed themselves (decisions, orders, balances, reports) need no word here: a message knows its
+topic, and the topic its key.
+"""
+
+from collections.abc import Collection, Iterator
+from typing import Literal
 
 from pydantic_core import to_json
 
 from domain.ids import content_id
-from domain.journal import Outcome
-from domain.messages import (
-    Alert,
-    CollateralTransfer,
-    Decision,
-    HedgeOrder,
-    LedgerBalance,
-    LedgerVerdict,
-    LegRefusal,
-    Message,
-    OrderReport,
-    TransferReport,
-    WaitingLeg,
-)
-from domain.pairing_effects import LegRefused, LegTooOld, LegWaits
-from domain.streams import Outgoing, Record
-from operators.booking import Judged
-from operators.publish import encode
+from domain.ledger.accounts import at_venue
+from domain.ledger.clearing import crossings_of
+from domain.ledger.journal import Judged, Outcome, TakenBack, Transaction, Verdict
+from domain.messages.fields import Message
+from domain.messages.ledger import LedgerVerdict
+from domain.messages.legs import LegRefusal, WaitingLeg
+from domain.messages.ops import Alert
+from domain.pairing.effects import LegRefused, LegTooOld, LegWaits
+from domain.streams.records import Outgoing, Record
+from domain.templates.exchange_position import SUSPENSE, fill_id
+from domain.times import datetime_of
+from domain.topics import USER_TRADES
+from domain.venue.fills import FillOfNobody
+from operators.streams.publish import Makers
 
-Said = tuple[str, Message | bytes] | None
 BUYS = frozenset(("USER_BUYS_USD", "REVERT_USER_BUYS_USD"))
 TRADES = BUYS | {"USER_SELLS_USD", "REVERT_USER_SELLS_USD"}
 
+PAIRING: Makers = {
+    LegWaits: lambda record: [waiting(record)],
+    LegRefused: lambda record: [refused(record), *contradicted(record)],
+    LegTooOld: lambda record: [too_old(record)],
+}
 
-def decision(record: Record) -> Said:
-    """Decisions, by kind."""
-    return (record.value.kind, record.value) if isinstance(record.value, Decision) else None
-
-
-def order(record: Record) -> Said:
-    """Orders, by their own id."""
-    return (record.value.client_order_id, record.value) if isinstance(record.value, HedgeOrder) else None
+FILLS: Makers = {FillOfNobody: lambda record: [of_nobody(record)]}
 
 
-def transfer(record: Record) -> Said:
-    """Transfers, by their own id."""
-    return (record.value.client_transfer_id, record.value) if isinstance(record.value, CollateralTransfer) else None
+def booking(followed: Collection[str] = ()) -> Makers:
+    """Return what is told of verdicts; of the templates that are followed, posted ones too."""
+
+    def judged(record: Record[Judged]) -> Iterator[Message | Outgoing]:
+        transaction, verdict = record.value
+        is_booked = verdict.outcome in (Outcome.POSTED, Outcome.DUPLICATE)
+        if is_booked and transaction.template in TRADES:
+            yield user_trade(transaction, record.at_ms)
+        if not is_booked or transaction.template in followed:
+            yield verdict_of(record)
+        if is_booked:
+            yield from crossings_of(transaction)
+        if verdict.outcome is Outcome.CONFLICT:
+            yield conflict(record)
+        if verdict.outcome is Outcome.REJECTED and transaction.template not in followed and not _is_done(verdict):
+            yield not_booked(record)
+
+    return {Judged: judged, TakenBack: taken_back}
 
 
-def order_report(record: Record) -> Said:
-    """What became of orders."""
-    return (record.value.client_order_id, record.value) if isinstance(record.value, OrderReport) else None
+def _is_done(verdict: Verdict) -> bool:
+    """Whether a refusal says that what was asked for is so already: a person was quicker."""
+    return verdict.reason == "already_reversed"
 
 
-def transfer_report(record: Record) -> Said:
-    """What became of transfers."""
-    return (record.value.client_transfer_id, record.value) if isinstance(record.value, TransferReport) else None
+def taken_back(record: Record[TakenBack]) -> Iterator[Outgoing]:
+    """Yield that a person has taken a user trade back; of what else people take back there is no topic."""
+    reversal, original = record.value
+    if original.template in TRADES:
+        yield user_trade(original._replace(id=reversal.id, cause=reversal.cause), record.at_ms)
 
 
-def from_venue(said: tuple[str, Message]) -> Outgoing:
-    """A message of the gateway, for the topic that it names."""
-    topic, message = said
-    fields: Any = message
-    return Outgoing(topic, fields.as_of, fields.venue.encode(), encode(message))
-
-
-def balance(record: Record) -> Said:
-    """A balance, keyed by account and currency, so that a compacted topic keeps the newest."""
-    said = record.value
-    return (f"{said.account}/{said.currency}", said) if isinstance(said, LedgerBalance) else None
-
-
-def user_trade(record: Record) -> Said:
-    """A trade once it is booked; said again when a replay finds it booked, so that nobody downstream misses it."""
-    judged = record.value
-    if not isinstance(judged, Judged) or judged.transaction.template not in TRADES:
-        return None
-    if judged.verdict.outcome not in (Outcome.POSTED, Outcome.DUPLICATE):
-        return None
-    transaction = judged.transaction
+def user_trade(transaction: Transaction, at_ms: int) -> Outgoing:
+    """Return a trade that is booked; it is said again when a replay finds it booked, so that nobody downstream misses it."""
     btc, usd = transaction.meta["btc_leg"], transaction.meta["usd_leg"]
     # By far the most frequent message: written from its fields, which were validated when the legs were read.
     trade = {
@@ -88,16 +84,13 @@ def user_trade(record: Record) -> Said:
         "created_at": transaction.effective_at_ms,
         "reverses": transaction.reverses,
     }
-    return transaction.id, to_json(trade)
+    return Outgoing(USER_TRADES.name, at_ms, transaction.id.encode(), to_json(trade))
 
 
-def rejection(record: Record) -> Said:
-    """A posting that was not posted, and why."""
-    judged = record.value
-    if not isinstance(judged, Judged) or judged.verdict.outcome in (Outcome.POSTED, Outcome.DUPLICATE):
-        return None
-    transaction, verdict = judged
-    said = LedgerVerdict(
+def verdict_of(record: Record[Judged]) -> LedgerVerdict:
+    """Return what became of a posting."""
+    transaction, verdict = record.value
+    return LedgerVerdict(
         transaction_id=transaction.id,
         template=transaction.template,
         outcome=verdict.outcome.value,
@@ -109,34 +102,54 @@ def rejection(record: Record) -> Said:
         source_offset=transaction.source_offset,
         as_of=record.at_ms,
     )
-    return transaction.id, said
 
 
-def conflict(record: Record) -> Said:
-    """The same id with another body: somebody has to look."""
-    judged = record.value
-    if not isinstance(judged, Judged) or judged.verdict.outcome is not Outcome.CONFLICT:
-        return None
-    name = judged.transaction.id
-    text = f"posting {name} ({judged.transaction.template}) came again with another body, from {judged.transaction.source}"
-    return _alert("conflict", "critical", name, text, record.at_ms)
+def conflict(record: Record[Judged]) -> Alert:
+    """Return the alert that the same id came with another body: somebody has to look."""
+    transaction = record.value.transaction
+    told = f"posting {transaction.id} ({transaction.template}) came again with another body, from {transaction.source}"
+    return _alert("conflict", "critical", transaction.id, told, record.at_ms)
 
 
-def too_old(record: Record) -> Said:
-    """A leg that waits longer than it should."""
-    if not isinstance(record.value, LegTooOld):
-        return None
+def not_booked(record: Record[Judged]) -> Alert:
+    """Return the alert that the ledger refuses what has happened: the books lack it until somebody books it again."""
+    transaction, verdict = record.value
+    where = f" on {verdict.account} in {verdict.currency}" if verdict.account else ""
+    what = f"{transaction.template} {transaction.id}{_legs(transaction)}"
+    told = f"{what} was rejected as {verdict.reason}{where}, so the books lack it"
+    way = f"mend the cause, then: ballast ledger rebook {transaction.id}"
+    return _alert("not_booked", "critical", transaction.id, f"{told}; {way}", record.at_ms)
+
+
+def _legs(transaction: Transaction) -> str:
+    if transaction.template not in TRADES:
+        return ""
+    btc, usd = transaction.meta["btc_leg"], transaction.meta["usd_leg"]
+    return f", {usd['amount']} cents for {btc['amount']} sats of legs {btc['id']} and {usd['id']},"
+
+
+def too_old(record: Record[LegTooOld]) -> Alert:
+    """Return the alert that a leg waits longer than it should."""
     leg, since_ms = record.value.leg, record.value.since_ms
-    text = f"leg {leg.id}, worth {leg.cents} cents, has waited for its other half for {(record.at_ms - since_ms) // 1000} s"
-    return _alert("leg_too_old", "warning", leg.id, text, record.at_ms)
+    told = f"leg {leg.id}, worth {leg.cents} cents, has waited for its other half for {(record.at_ms - since_ms) // 1000} s"
+    return _alert("leg_too_old", "warning", leg.id, told, record.at_ms)
 
 
-def waiting(record: Record) -> Said:
-    """A leg without a partner, or one that waits no longer."""
-    if not isinstance(record.value, LegWaits):
-        return None
+def of_nobody(record: Record[FillOfNobody]) -> Alert:
+    """Return the alert that something was executed at an exchange that no order of ours explains."""
+    fill = record.value.fill
+    told = f"{fill.venue} says fill {fill.id} of {fill.contracts} contracts, of order {fill.client_order_id}, which is none"
+    kept = f"of ours; it is booked on {at_venue(SUSPENSE, fill.venue)} and not in the position"
+    at = datetime_of(fill.as_of).isoformat(timespec="milliseconds")
+    wrong = f"ballast ledger reverse {fill_id(fill.venue, fill.id)} --effective-at {at}"
+    way = f"if it was executed, say of its order on venue.orders that it is ours; if it never was: {wrong}"
+    return _alert("fill_of_nobody", "critical", f"{fill.venue}/{fill.id}", f"{told} {kept}; {way}", record.at_ms)
+
+
+def waiting(record: Record[LegWaits]) -> WaitingLeg:
+    """Return that a leg has no partner, or waits no longer."""
     leg, state, since_ms, at_ms = record.value.leg, record.value.state, record.value.since_ms, record.value.at_ms
-    said = WaitingLeg(
+    return WaitingLeg(
         leg_id=leg.id,
         state=state,
         worth_cents=leg.cents,
@@ -144,15 +157,12 @@ def waiting(record: Record) -> Said:
         age_seconds=max(0, at_ms - since_ms) // 1000,
         as_of=at_ms,
     )
-    return leg.id, said
 
 
-def refused(record: Record) -> Said:
-    """A leg that will not be paired."""
+def refused(record: Record[LegRefused]) -> LegRefusal:
+    """Return that a leg will not be paired."""
     refusal = record.value
-    if not isinstance(refusal, LegRefused):
-        return None
-    said = LegRefusal(
+    return LegRefusal(
         leg_id=refusal.leg_id,
         reason=refusal.reason,
         detail=refusal.detail,
@@ -160,14 +170,14 @@ def refused(record: Record) -> Said:
         source_offset=refusal.source_offset,
         as_of=record.at_ms,
     )
-    return refusal.leg_id, said
 
 
-def alert(record: Record) -> Said:
-    """An alert as it is."""
-    return (record.value.id, record.value) if isinstance(record.value, Alert) else None
+def contradicted(record: Record[LegRefused]) -> Iterator[Alert]:
+    """Yield the alert that two successful words on one leg contradict each other: somebody has to find out which is right."""
+    refusal = record.value
+    if refusal.reason == "conflict":
+        yield _alert("leg_conflict", "critical", refusal.leg_id, f"leg {refusal.leg_id}: {refusal.detail}", record.at_ms)
 
 
-def _alert(subject: str, severity: Any, name: str, text: str, at_ms: int) -> Said:
-    said = Alert(id=content_id(subject, name), severity=severity, subject=subject, text=text, as_of=at_ms)
-    return said.id, said
+def _alert(subject: str, severity: Literal["warning", "critical"], name: str, text: str, at_ms: int) -> Alert:
+    return Alert(id=content_id(subject, name), severity=severity, subject=subject, text=text, as_of=at_ms)

@@ -4,27 +4,39 @@ from collections.abc import Sequence
 
 from psycopg.types.json import Jsonb
 
-from domain.messages import Decision
-from sinks.connecting import connect
+from domain.hedging.policy import Policy
+from domain.messages.decisions import Decision
+from sinks.postgres import connect
 
 _INSERT = """
 INSERT INTO treasury.decision
-    (id, kind, venue, policy, policy_version, action, rule, reason, amount, unit, inputs, refused, repeats, as_of)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, to_timestamp(%s::numeric / 1000))
+    (id, kind, book, venue, policy, policy_version, action, rule, reason, amount, unit, inputs, refused, repeats, as_of)
+SELECT d.id, d.kind, d.book, d.venue, d.policy, d.policy_version, d.action, d.rule, d.reason, d.amount, d.unit, d.inputs,
+    d.refused, d.repeats, to_timestamp(d.as_of / 1000)
+FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
+    %s::numeric[], %s::text[], %s::jsonb[], %s::jsonb[], %s::int[], %s::numeric[])
+    AS d (id, kind, book, venue, policy, policy_version, action, rule, reason, amount, unit, inputs, refused, repeats, as_of)
 ON CONFLICT (id) DO NOTHING
 """
 
+_POLICY = "INSERT INTO treasury.policy (version, body) VALUES (%s, %s) ON CONFLICT (version) DO NOTHING"
+
 
 class Decisions:
-    """Writes decisions to `treasury.decision`, committed when it returns; the same id is written once."""
+    """Writes decisions to `treasury.decision`, committed when it returns; the same id is written once.
 
-    def __init__(self, dsn: str) -> None:
+    The policies that are in force go to `treasury.policy` first, so that every version that a decision names is found there.
+    """
+
+    def __init__(self, dsn: str, policies: Sequence[Policy] = ()) -> None:
         self._connection = connect(dsn, "executor", "decisions")
+        with self._connection.cursor() as cursor:
+            cursor.executemany(_POLICY, [(policy.version, policy.model_dump_json()) for policy in policies])
 
     def record(self, decisions: Sequence[Decision]) -> None:
-        """Write decisions, all or none."""
-        with self._connection.transaction(), self._connection.cursor() as cursor:
-            cursor.executemany(_INSERT, [row(decision) for decision in decisions])
+        """Write decisions, all or none, and in one statement, so that they are counted at once."""
+        if decisions:
+            self._connection.execute(_INSERT, [list(column) for column in zip(*map(row, decisions), strict=True)])
 
     def close(self) -> None:
         """Give the connection back."""
@@ -34,6 +46,6 @@ class Decisions:
 def row(decision: Decision) -> tuple[object, ...]:
     """The columns of a decision, in the order of the table."""
     fields = decision.model_dump(exclude={"schema_version", "inputs", "refused", "as_of", "repeats"})
-    names = ("id", "kind", "venue", "policy", "policy_version", "action", "rule", "reason", "amount", "unit")
+    names = ("id", "kind", "book", "venue", "policy", "policy_version", "action", "rule", "reason", "amount", "unit")
     recorded = (Jsonb(decision.inputs), Jsonb(decision.refused), decision.repeats, decision.as_of)
     return (*(fields[name] for name in names), *recorded)

@@ -10,10 +10,10 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import Message as KafkaMessage
 
-from domain.errors import BallastError
-from domain.streams import Outgoing
+from domain.errors import AwayError, BallastError
+from domain.streams.records import Outgoing
 
-DELIVERY_TIMEOUT_SECONDS = 30.0
+DELIVERY_TIMEOUT_SECONDS = 120.0
 ERRORS_ONLY = {"delivery.report.only.error": True}  # a report per message would cost as much as sending it
 MESSAGE_BYTES_MAX = 4 * 1024 * 1024  # a quarantined message of 1 MiB, in base64
 
@@ -68,7 +68,8 @@ class _Producing(StatefulSinkPartition[Outgoing, None]):
     def _raise_if_failed(self) -> None:
         if self._failed is not None:
             msg = f"the broker did not take a message: {self._failed.str()}"
-            raise DeliveryError(msg)
+            # Everything that passes by itself was tried again by librdkafka until the time for it was over.
+            raise AwayError(msg, "Kafka") if self._failed.code() == KafkaError._MSG_TIMED_OUT else DeliveryError(msg)
 
     def snapshot(self) -> None:
         self._flush()
@@ -78,7 +79,7 @@ class _Producing(StatefulSinkPartition[Outgoing, None]):
         self._raise_if_failed()
         if left:
             msg = f"{left} messages were not taken by the broker within {DELIVERY_TIMEOUT_SECONDS:.0f} s; is it up?"
-            raise DeliveryError(msg)
+            raise AwayError(msg, "Kafka")
 
     def close(self) -> None:
         """At a clean end the last snapshot has delivered everything; after an error nothing may be raised here, since the

@@ -1,7 +1,7 @@
 """How this program connects to Postgres: under a name, in a role, and with limits on how long anything may take.
 
-A connection takes one of the five roles of `sql/migrations/0005_ledger_roles.sql` before its first statement, so it may do
-what its work needs and nothing else, whatever its login may. The roles have no login, and the settings of such a role
+A connection takes one of the five roles of `sql/migrations/0001_roles.sql` before its first statement, so it may do what
+its work needs and nothing else, whatever its login may. The roles have no login, and the settings of such a role
 would never apply; so its time-outs travel with it, from the one table below.
 """
 
@@ -11,7 +11,9 @@ from typing import Any, Literal, NamedTuple, TypeVar, overload
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.errors import DeadlockDetected, SerializationFailure
 from psycopg.rows import RowFactory, TupleRow, tuple_row
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
 from domain.errors import ConfigError
 
@@ -28,19 +30,43 @@ class TimeOuts(NamedTuple):
     idle_in_transaction_ms: int
 
 
+# On a quiet machine each is many times what is needed, so that a busy one does not break off what would have ended well.
 TIME_OUTS: Mapping[Role, TimeOuts] = {
     # Building an index on a full ledger takes as long as it takes, but while it waits for its lock all others wait for it.
-    "migrator": TimeOuts(0, 10_000, 60_000),
+    "migrator": TimeOuts(0, 30_000, 60_000),
     # A batch takes tens of milliseconds, reading the books at a start some seconds. A writer that hangs in a batch keeps
     # the next one from raising the fence, so it is cut off before that one gives up.
-    "writer": TimeOuts(60_000, 15_000, 10_000),
+    "writer": TimeOuts(300_000, 60_000, 30_000),
     # One row at a time, while an exchange waits.
-    "executor": TimeOuts(10_000, 5_000, 10_000),
+    "executor": TimeOuts(60_000, 30_000, 30_000),
     # A person waits for the answer, and a change of an account waits for no more than a batch or two.
-    "api": TimeOuts(10_000, 5_000, 10_000),
+    "api": TimeOuts(60_000, 30_000, 30_000),
     # An audit reads every entry; a reader that was forgotten must not keep dead rows alive for hours.
-    "reader": TimeOuts(300_000, 5_000, 60_000),
+    "reader": TimeOuts(300_000, 30_000, 60_000),
 }
+
+
+SESSION = """
+SET datestyle = 'ISO, YMD'; SET timezone = 'UTC'; SET intervalstyle = 'postgres'; SET client_encoding = 'UTF8';
+SET search_path = public; SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off;
+"""
+"""What a session would inherit from its server, database, login or PG* variables, and what our statements rely on.
+
+Reading times needs ISO dates; the locks of the ledger are made for READ COMMITTED.
+"""
+
+TRIES_MAX = 5
+
+again_after_a_conflict = retry(
+    retry=retry_if_exception_type((SerializationFailure, DeadlockDetected)),
+    stop=stop_after_attempt(TRIES_MAX),
+    wait=wait_exponential_jitter(multiplier=0.05, max=1.0, jitter=0.1),
+    reraise=True,
+)
+"""Does an act of a person once more that Postgres broke off beside another transaction, of which nothing was done then.
+
+Not by stamina, which logs what a function was called with, and acts are called with a DSN.
+"""
 
 
 @overload
@@ -59,12 +85,14 @@ def connect(dsn: str, role: Role, name: str, row_factory: RowFactory[Any] = tupl
     """
     options = connection_options(dsn, role)
     try:
-        return psycopg.connect(
+        connection = psycopg.connect(
             dsn, autocommit=True, application_name=f"ballast {name}", options=options, row_factory=row_factory
         )
     except psycopg.OperationalError as error:
         _say_what_is_missing(dsn, role, error)
         raise
+    connection.execute(SESSION)
+    return connection
 
 
 def connection_options(dsn: str, role: Role) -> str:

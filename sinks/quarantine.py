@@ -6,11 +6,12 @@ The coordinates are the key, so a replay writes nothing twice.
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from domain.errors import Rejection
-from sinks.connecting import connect
+from sinks.postgres import connect
 
 _INSERT = """
 INSERT INTO treasury.quarantine (topic, partition, "offset", reason, detail, key, raw)
-VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
+SELECT * FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::text[], %s::text[], %s::bytea[], %s::bytea[])
+ON CONFLICT DO NOTHING
 """
 
 
@@ -33,8 +34,9 @@ class _Quarantine(StatefulSinkPartition[Rejection, None]):
 
     def write_batch(self, values: list[Rejection]) -> None:
         rows = [(r.topic, r.partition, r.offset, r.reason, r.detail.replace("\0", "�"), r.key, r.raw) for r in values]
-        with self._connection.transaction(), self._connection.cursor() as cursor:
-            cursor.executemany(_INSERT, rows)
+        if rows:
+            # One statement, so that they are counted at once.
+            self._connection.execute(_INSERT, [list(column) for column in zip(*rows, strict=True)])
 
     def snapshot(self) -> None:
         return None

@@ -1,10 +1,9 @@
 """The named queries in `sql/queries`: reading only, and the same for a program as for a person with psql.
 
-A query is called by the name of its file; its parameters are named in its text as `%(account)s`, and what it answers is
-said in its first lines.
+A query is called by the name of its file, which begins with the noun that it asks about; its parameters are named in its
+text as `%(account)s`, and what it answers is said in its first lines.
 """
 
-import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -12,12 +11,9 @@ from typing import Any
 
 from psycopg.rows import dict_row
 
-from sinks.connecting import Connection
+from sinks.postgres import Connection
 
 QUERIES = Path(__file__).parent.parent / "sql" / "queries"
-
-
-_PARAMETER = re.compile(r"%\(([a-z_]+)\)s")
 
 
 def names() -> list[str]:
@@ -29,11 +25,6 @@ def names() -> list[str]:
 def text_of(name: str) -> str:
     """The SQL of a query, with its comments."""
     return (QUERIES / f"{name}.sql").read_text()
-
-
-def parameters_of(name: str) -> list[str]:
-    """The parameters that a query takes, in the order in which they first stand in it."""
-    return list(dict.fromkeys(_PARAMETER.findall(text_of(name))))
 
 
 def ask(connection: Connection, name: str, parameters: Mapping[str, object] | None = None) -> list[dict[str, Any]]:

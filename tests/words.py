@@ -1,33 +1,20 @@
-"""Small words to write streams with: legs, facts of an exchange account, raw messages, tapes, and the books they come to."""
+"""Small words to write tests with: legs, facts of an exchange account, records, raw messages, and what books come to."""
 
 import json
-from collections.abc import Iterable, Mapping
 from typing import Any
 
-from app.settings import Settings
-from connectors.recorded import Recorded
-from domain.memory_ledger import MemoryLedger
-from domain.messages import (
-    CashFlow,
-    DealerTransaction,
-    Fill,
-    LedgerBalance,
-    Message,
-    OrderReport,
-    Tick,
-    TransferReport,
-    VenueBalance,
-    VenuePosition,
-)
-from domain.streams import RawMessage, Record
-from flows import everything
-from operators.publish import encode
+from domain.ledger.memory import MemoryLedger
+from domain.messages.dealer import DealerTransaction
+from domain.messages.facts import Correction
+from domain.messages.fields import Message
+from domain.messages.ledger import LedgerBalance
+from domain.messages.market import Tick
+from domain.messages.venue import CashFlow, Fill, OrderReport, TransferReport, VenueBalance, VenuePosition
+from domain.streams.records import RawMessage, Record
 
 START_MS = 1_700_000_000_000
 VENUE = "simulated"
 CENTS_PER_SAT = "0.04"
-
-SETTINGS = Settings()
 
 
 def leg(
@@ -109,9 +96,9 @@ def transfer_report(name: str, state: Any, sequence: int = 0, at_ms: int = START
     return TransferReport(venue=VENUE, client_transfer_id=name, decision_id="d", state=state, sequence=sequence, as_of=at_ms)
 
 
-def fill(contracts: int, sequence: int = 1, at_ms: int = START_MS) -> Fill:
+def fill(contracts: int, sequence: int = 1, at_ms: int = START_MS, order: str = "o") -> Fill:
     """Contracts executed, negative sold."""
-    fields = {"venue": VENUE, "id": f"f{sequence}", "client_order_id": "o", "contracts": contracts}
+    fields = {"venue": VENUE, "id": f"f{sequence}", "client_order_id": order, "contracts": contracts}
     return Fill.model_validate_json(json.dumps(fields | {"price_usd": "40000", "sequence": sequence, "as_of": at_ms}))
 
 
@@ -120,30 +107,19 @@ def cash_flow(kind: Any, amount_sats: int, flow_id: str = "c1", at_ms: int = STA
     return CashFlow(venue=VENUE, id=flow_id, kind=kind, amount_sats=amount_sats, sequence=1, as_of=at_ms)
 
 
-def record(value: Any, at_ms: int = START_MS, offset: int = 0, source: str = "dealer.transactions/0") -> Record:
+def correction(topic: Any, key: str, at_ms: int = START_MS) -> Correction:
+    """What a topic told of a key is wrong."""
+    return Correction(topic=topic, key=key, why="a slip", by="anna", as_of=at_ms)
+
+
+def record(value: Any, at_ms: int = START_MS, offset: int = 0, source: str = "dealer.transactions/0") -> Record[Any]:
     """A value with coordinates."""
     return Record(at_ms, source, offset, value)
 
 
 def raw(message: Message | bytes, offset: int = 0, at_ms: int = START_MS) -> RawMessage:
     """A message as the broker gives it."""
-    return RawMessage(offset, at_ms, None, message if isinstance(message, bytes) else encode(message))
-
-
-def tape(said: Iterable[tuple[int, Message | bytes]]) -> list[RawMessage]:
-    """Messages of one partition, each `after_ms` the start, in this order."""
-    return [raw(message, offset, START_MS + after_ms) for offset, (after_ms, message) in enumerate(said)]
-
-
-def recorded(tapes: Mapping[str, Iterable[tuple[int, Message | bytes]]]) -> Recorded:
-    """Tapes by `topic/partition`; every other partition that a replay reads is empty."""
-    found: dict[tuple[str, int], list[RawMessage]] = {
-        (topic.name, partition): [] for topic in everything.INPUTS for partition in range(topic.partitions)
-    }
-    for name, said in tapes.items():
-        topic, _, partition = name.partition("/")
-        found[topic, int(partition or 0)] = tape(said)
-    return found
+    return RawMessage(offset, at_ms, None, message if isinstance(message, bytes) else message.model_dump_json().encode())
 
 
 def live_trades(ledger: MemoryLedger) -> list[tuple[str, str]]:

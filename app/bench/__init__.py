@@ -1,0 +1,1 @@
+"""Benchmarks: every number of the README, as ratios within one run."""

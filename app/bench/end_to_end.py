@@ -6,7 +6,7 @@ writes when it does nothing else. Machines differ and are noisy; the ratios are 
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -15,14 +15,16 @@ from typing import Any
 
 import psycopg
 
-from app.bench.load import produce_trades
+from app.bench.load import open_wallets, produce_postings, produce_trades
 from app.bench.pace import decision_latencies_ms, pace_trades
 from app.bench.posting.trades import copy_rate, posting_rate
 from app.bench.stages import stages_us
-from app.session import Market, Session, open_session
+from app.reports.gauges import STEPS, come_to_ms, read_gauges
 from app.settings import Data, Run, Settings, read_settings
-from app.supervisor import Group
+from app.workers.session import Market, Session, open_session
+from app.workers.supervisor import Group
 from connectors.clock import now_ms
+from sinks.postgres import connect
 
 WAIT_SECONDS = 300.0
 LOOK_SECONDS = 0.1
@@ -30,7 +32,12 @@ PACE_TRADES_PER_SECOND = 1_000
 PACE_SECONDS = 10
 STAGE_TRADES = 40_000
 
-BOOKED = "SELECT count(*) FROM ledger.tx WHERE template LIKE 'USER%'"
+BACKLOG = 300_000
+EVERYTHING = ("everything",)
+GROUPS = ("liability", "hedging", "execution", "ledger")
+"""The same flows as workers of their own, and the ledger's flow, which has the backlog."""
+
+BOOKED = "SELECT coalesce(sum(n), 0) FROM ledger.tally WHERE outcome = 'posted' AND template LIKE 'USER%'"
 SPAN = """
 SELECT extract(EPOCH FROM max(recorded_at) - min(recorded_at)), sum(n_tx) - (array_agg(n_tx ORDER BY batch_id))[1]
 FROM ledger.batch WHERE batch_id > %s
@@ -58,44 +65,71 @@ def _run(settings: Settings, trades: int) -> dict[str, float]:
         own = settings.model_copy(update={"data": Data(folder=Path(folder)), "run": Run(record_decisions="all")})
         with open_session(own, Market()) as session:
             rate = _throughput(session, trades, Path(folder))
-            p50, p99 = _latency(session, Path(folder))
+            latencies = _latencies(session, Path(folder))
             posting = posting_rate(session.places.dsn, trades)
             copied = copy_rate(session.places.dsn, trades)
-    return {
-        "end_to_end_per_second": rate,
-        "posting_per_second": posting,
-        "copy_per_second": copied,
-        "decision_p50_ms": p50,
-        "decision_p99_ms": p99,
-    }
+    return {"end_to_end_per_second": rate, "posting_per_second": posting, "copy_per_second": copied, **latencies}
+
+
+def _latencies(session: Session, folder: Path) -> dict[str, float]:
+    """All flows in one process; as workers of their own; and the same while another flow works off a backlog."""
+    decision = _latency(session, folder, EVERYTHING)
+    grouped = _latency(session, folder, GROUPS)
+    open_wallets(session.places.dsn)
+    produce_postings(session.places.kafka, BACKLOG, now_ms())
+    beside = _latency(session, folder, GROUPS)
+    named = {"decision": decision, "grouped": grouped, "grouped_beside_backlog": beside}
+    return {f"{name}_{p}_ms": ms for name, pair in named.items() for p, ms in zip(("p50", "p99"), pair, strict=True)}
 
 
 def _throughput(session: Session, trades: int, folder: Path) -> float:
     produce_trades(session.places.kafka, "throughput", trades, now_ms())
-    with _worker(session, folder) as group, psycopg.connect(session.places.dsn, autocommit=True) as connection:
+    with (
+        _workers(session, folder, EVERYTHING) as (group,),
+        psycopg.connect(session.places.dsn, autocommit=True) as connection,
+    ):
         _wait_for(connection, group, trades)
         seconds, counted = connection.execute(SPAN, (0,)).fetchone() or (0, 0)
     return float(counted) / float(seconds)
 
 
-def _latency(session: Session, folder: Path) -> tuple[float, float]:
-    with _worker(session, folder):
-        time.sleep(2)
+def _latency(session: Session, folder: Path, flows: Sequence[str]) -> tuple[float, float]:
+    started_ms = now_ms()
+    with _workers(session, folder, flows) as groups:
+        _await_steps(session, groups, flows, started_ms)
         began_ms = now_ms()
-        pace_trades(session.places.kafka, "latency", PACE_TRADES_PER_SECOND, PACE_SECONDS)
+        pace_trades(session.places.kafka, f"latency-{began_ms}", PACE_TRADES_PER_SECOND, PACE_SECONDS)
         time.sleep(1)
     latencies = sorted(decision_latencies_ms(session.places.kafka, began_ms))
     return latencies[len(latencies) // 2], latencies[len(latencies) * 99 // 100]
 
 
+def _await_steps(session: Session, groups: Sequence[Group], flows: Sequence[str], started_ms: int) -> None:
+    """Wait until every step of the flows has come past their start, so that what is measured does not include it."""
+    awaited = {step for flow in flows for step in STEPS[flow]}
+    deadline = time.monotonic() + WAIT_SECONDS
+    with connect(session.places.dsn, "reader", "bench") as connection:
+        while awaited:
+            if time.monotonic() > deadline:
+                msg = f"the steps {', '.join(sorted(awaited))} said nothing within {WAIT_SECONDS:.0f} s"
+                raise TimeoutError(msg)
+            for group in groups:
+                group.watch()
+            come = come_to_ms(read_gauges(connection))
+            awaited = {step for step in awaited if come.get(step, 0) <= started_ms}
+            time.sleep(LOOK_SECONDS)
+
+
 @contextmanager
-def _worker(session: Session, folder: Path) -> Iterator[Group]:
-    group = Group("everything", 1, session.env, folder / "worker.log")
-    group.start()
+def _workers(session: Session, folder: Path, flows: Sequence[str]) -> Iterator[Sequence[Group]]:
+    groups = [Group(flow, 1, session.env, folder / f"{flow}.log") for flow in flows]
+    for group in groups:
+        group.start()
     try:
-        yield group
+        yield groups
     finally:
-        group.stop()
+        for group in groups:
+            group.stop()
 
 
 def _wait_for(connection: psycopg.Connection[Any], group: Group, trades: int) -> None:

@@ -1,11 +1,12 @@
 """The load of benchmarks: user trades as lines for `dealer.transactions`, made fast and the same every time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+import psycopg
 from confluent_kafka import Producer
 
-from connectors.kafka import KafkaSettings, client_options
-from domain.topics import DEALER_TRANSACTIONS
+from connectors.kafka.source import KafkaSettings, client_options
+from domain.topics import DEALER_TRANSACTIONS, LEDGER_POSTINGS
 
 TRADES_PER_SECOND_OF_STAMPS = 20_000
 PARTITIONS = DEALER_TRANSACTIONS.partitions
@@ -34,17 +35,34 @@ def _legs(name: str, at_ms: int, cents: int, *, buys: bool) -> tuple[bytes, byte
 
 def produce_trades(kafka: KafkaSettings, run: str, count: int, start_ms: int) -> None:
     """Put trades on the topic as fast as it takes them."""
+    legs = enumerate(trade_lines(run, 0, count, start_ms))
+    _produce_all(kafka, DEALER_TRANSACTIONS.name, ((leg, n % PARTITIONS) for n, pair in legs for leg in pair))
+
+
+def produce_postings(kafka: KafkaSettings, count: int, at_ms: int) -> None:
+    """Put single postings between two wallets on their topic as fast as it takes them."""
+    line = '{"key":"load-%d","debit":"LOAD_A","credit":"LOAD_B","currency":"USD","amount":5,"effective_at":%d}'
+    _produce_all(kafka, LEDGER_POSTINGS.name, (((line % (n, at_ms)).encode(), 0) for n in range(count)))
+
+
+def open_wallets(dsn: str) -> None:
+    """Open the two wallets that single postings move money between."""
+    account = "INSERT INTO ledger.account (code, journal, normal_side, currency, shard) VALUES (%s, 'Wallet', -1, 'USD', 1)"
+    with psycopg.connect(dsn, autocommit=True) as connection, connection.cursor() as cursor:
+        cursor.executemany(account, [("LOAD_A",), ("LOAD_B",)])
+
+
+def _produce_all(kafka: KafkaSettings, topic: str, messages: Iterable[tuple[bytes, int]]) -> None:
     producer = Producer(client_options(kafka) | {"linger.ms": 20, "batch.num.messages": 10_000})
-    for number, legs in enumerate(trade_lines(run, 0, count, start_ms)):
-        for leg in legs:
-            _produce(producer, leg, number % PARTITIONS)
+    for value, partition in messages:
+        _produce(producer, topic, value, partition)
     producer.flush(60)
 
 
-def _produce(producer: Producer, value: bytes, partition: int) -> None:
+def _produce(producer: Producer, topic: str, value: bytes, partition: int) -> None:
     while True:
         try:
-            producer.produce(DEALER_TRANSACTIONS.name, value, partition=partition)
+            producer.produce(topic, value, partition=partition)
         except BufferError:
             producer.poll(0.05)
         else:

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from confluent_kafka import Producer
 
 from app.bench.load import trade_lines
-from app.peek import Peek
 from connectors.clock import now_ms
-from connectors.kafka import KafkaSettings, client_options
+from connectors.kafka.peek import Peek
+from connectors.kafka.source import KafkaSettings, client_options
 from domain.topics import DEALER_TRANSACTIONS, HEDGING_DECISIONS
 
 TICK_SECONDS = 0.002

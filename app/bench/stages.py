@@ -5,23 +5,22 @@ from collections.abc import Callable
 from typing import Any
 
 from app.bench.load import trade_lines
-from app.worker import collect_rarely
+from app.workers.worker import collect_rarely
 from domain import topics
-from domain.accounts import CHART
-from domain.books import Books
-from domain.fold import advance, fold
-from domain.journal import Transaction
-from domain.legs import leg_from, pairing_key
-from domain.merge import Merge
-from domain.pairing_book import PairingBook
-from domain.pairing_effects import Arrival
-from domain.streams import FOREVER_MS, Progress, RawBatch, RawMessage, Record, source_name
+from domain.ledger.accounts import CHART
+from domain.ledger.books import Books
+from domain.ledger.fold import advance, fold
+from domain.ledger.journal import Judged, Transaction
+from domain.pairing.effects import Arrival, Effect
+from domain.pairing.legs import Leg, leg_from, pairing_key
+from domain.postings.trades import post_effect
+from domain.streams.records import FOREVER_MS, Progress, RawBatch, RawMessage, Record, source_name
 from operators import announce
-from operators.booking import Judged
-from operators.decode import decoder
-from operators.machines import MachineLogic
-from operators.posting import post_effect
-from sinks.ledger_rows import render
+from operators.legs import quick_leg
+from operators.pairing import pairing
+from operators.streams.decode import decoder
+from operators.streams.machines import resumed
+from sinks.ledger.rows import render
 
 SOURCE = source_name(topics.DEALER_TRANSACTIONS.name, 0)
 TRADES_PER_MS = 20
@@ -39,13 +38,13 @@ def stages_us(trades: int) -> dict[str, float]:
         took[name] = round((time.perf_counter() - began) / trades * 1e6, 2)
         return result
 
-    decode = decoder(topics.DEALER_TRANSACTIONS, leg_from)
-    legs: Progress = timed("decode", lambda: decode(_raw(trades)))
-    arrivals: list[Record] = timed("recall", lambda: [_arrival(record) for record in legs.records])
-    pairs: list[Record] = timed("pair", lambda: _pair(arrivals))
+    decode = decoder(topics.DEALER_TRANSACTIONS, leg_from, quick_leg)
+    legs: Progress[Leg] = timed("decode", lambda: decode(_raw(trades))[0])
+    arrivals: list[Record[Arrival]] = timed("recall", lambda: [_arrival(record) for record in legs.records])
+    pairs: list[Record[Effect]] = timed("pair", lambda: _pair(arrivals))
     postings: list[Transaction] = timed("post", lambda: [made for r in pairs if (made := post_effect(r)) is not None])
-    judged: list[Record] = timed("fold_and_render", lambda: _fold(postings))
-    timed("announce", lambda: [announce.user_trade(record) for record in judged])
+    judged: list[Record[Judged]] = timed("fold_and_render", lambda: _fold(postings))
+    timed("announce", lambda: [announce.user_trade(record.value.transaction, record.at_ms) for record in judged])
     return took
 
 
@@ -56,19 +55,19 @@ def _raw(trades: int) -> RawBatch:
     return RawBatch(topics.DEALER_TRANSACTIONS.name, 0, FOREVER_MS, messages)
 
 
-def _arrival(record: Record) -> Record:
-    return record._replace(value=Arrival(record.value, (), pairing_key(record.value)))
+def _arrival(record: Record[Leg]) -> Record[Arrival]:
+    return Record(*record[:3], Arrival(record.value, (), pairing_key(record.value)))
 
 
-def _pair(arrivals: list[Record]) -> list[Record]:
-    logic = MachineLogic(Merge([SOURCE]), PairingBook())
+def _pair(arrivals: list[Record[Arrival]]) -> list[Record[Effect]]:
+    logic = resumed("pair", [SOURCE], pairing("closest", 600_000, 10_000), None)
     said, _ = logic.on_batch([Progress(SOURCE, FOREVER_MS, arrivals)])
     return [Record(at_ms, "pair/0", n, effect) for answers in said for n, (at_ms, effect) in enumerate(answers.answers)]
 
 
-def _fold(postings: list[Transaction]) -> list[Record]:
+def _fold(postings: list[Transaction]) -> list[Record[Judged]]:
     books = Books({account.code: account for account in CHART}, {})
-    judged: list[Record] = []
+    judged: list[Record[Judged]] = []
     for start in range(0, len(postings), BATCH):
         batch = postings[start : start + BATCH]
         folded = fold(books, batch)

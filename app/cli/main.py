@@ -2,24 +2,33 @@
 
 Reports are for people; with `--json` they are one JSON object on standard output and nothing else. A trouble that a person
 can mend is one sentence on standard error and an exit code of its own: 78 a setting or a missing part, 75 another writer,
-70 books that contradict each other, 1 anything else.
+70 books that contradict each other, 69 a demo that was ended before its books were settled, 3 a status of what does not run,
+1 anything else.
 """
 
-import json
 import sys
+from datetime import datetime
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from app.ledger_cli import ledger_app
-from app.options import Config, Json
+from app.cli import look
+from app.cli.exchange import exchange
+from app.cli.ledger import ledger_app
+from app.cli.options import SINCE_EVER, Config, Json, time_of
+from app.cli.quarantine import quarantine_app
+from app.cli.showing import show, show_rows
+from app.cli.status import status
 from app.settings import read_settings
 from domain.errors import ConfigError
+from domain.topics import FACTS_CORRECTIONS
+
+NOT_SETTLED = 69
 
 app = typer.Typer(
     name="ballast",
-    help="A streaming treasury: pairs trades, books them, hedges what is owed, and proves every number.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -28,15 +37,24 @@ app = typer.Typer(
 bench_app = typer.Typer(help="Measure, as ratios within one run.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(bench_app, name="bench")
 app.add_typer(ledger_app, name="ledger")
+app.add_typer(quarantine_app, name="quarantine")
+for elsewhere in (exchange, status, look.leg, look.trade, look.order, look.decision):
+    app.command()(elsewhere)
 
 
-def show(report: dict[str, Any], as_json: bool) -> None:
-    """Print a report: one JSON object, or a line per fact."""
-    if as_json:
-        print(json.dumps(report, separators=(",", ":")))
-        return
-    for name, value in report.items():
-        print(f"{name.replace('_', ' ')}: {json.dumps(value) if isinstance(value, dict | list) else value}")
+def _say_version(is_asked: bool) -> None:
+    if is_asked:
+        print(f"ballast {metadata.version('ballast')}")
+        raise typer.Exit
+
+
+@app.callback()
+def ballast(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say which one it is.")
+    ] = False,
+) -> None:
+    """A streaming treasury: pairs trades, books them, hedges what is owed, and proves every number."""
 
 
 @app.command()
@@ -48,44 +66,58 @@ def demo(
     seed: Annotated[int, typer.Option(help="The same seed gives the same users and the same market.")] = 1,
     record: Annotated[Path | None, typer.Option(help="Keep every topic as DIR/<topic>.jsonl.")] = None,
     data: Annotated[Path | None, typer.Option(help="Keep ledger and exchange here; ballast-data if left out.")] = None,
+    settle_seconds: Annotated[
+        float | None,
+        typer.Option(help="Wait no longer than this for what is on its way; as long as it takes if left out.", min=0),
+    ] = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Run the whole treasury on embedded parts, with simulated users and a simulated exchange.
 
+    At the end it waits until nothing is on its way, and judges the books. A Ctrl-C while it waits, or --settle-seconds, ends
+    it before that: nothing is judged then, and the exit code is 69.
+
     Example: ballast demo --seconds 30 --json
     """
-    from app.demo import DemoPlan, run_demo  # noqa: PLC0415 - a command loads what it needs
+    from app.demo.demo import DemoPlan, run_demo  # noqa: PLC0415 - a command loads what it needs
 
-    plan = DemoPlan(seconds, prices, bars_per_second, trades_per_second, seed, record, as_json)
+    plan = DemoPlan(seconds, prices, bars_per_second, trades_per_second, seed, record, settle_seconds, as_json)
     summary = run_demo(_settings(config, data), plan)
     show(summary, as_json)
+    if not summary["settled"]:
+        print(f"ballast: not settled, and so not judged: it waited for {summary['waited_for']}", file=sys.stderr)
+        raise typer.Exit(NOT_SETTLED)
     if "fail" in summary["invariants"].values():
         raise typer.Exit(70)
 
 
 @app.command()
 def run(
-    flows: Annotated[list[str] | None, typer.Argument(help="everything, or some of liability, hedging, execution.")] = None,
+    flows: Annotated[list[str] | None, typer.Argument(help="everything, or some of the others.")] = None,
     workers: Annotated[int, typer.Option(help="Processes per flow.", min=1, max=4)] = 1,
     standby: Annotated[
         bool, typer.Option("--standby", help="Wait until the ledger's writer has gone, then take over.")
+    ] = False,
+    embedded: Annotated[
+        bool, typer.Option("--embedded", help="Start an embedded broker or database for the one that is not named.")
     ] = False,
     config: Config = None,
 ) -> None:
     """Run flows as long-lived workers, until SIGTERM or Ctrl-C.
 
     A second run over the same ledger stops with a sentence; with --standby it waits, and takes over within seconds when the
-    first one has died or hangs. It needs a broker and a database that are named, and a data folder of its own.
+    first one has died or hangs. With neither broker nor database named it runs on embedded ones. It needs a data folder of
+    its own.
 
     Example: ballast run liability hedging --workers 2
     """
-    from app.running_flows import run_flows  # noqa: PLC0415 - a command loads what it needs
+    from app.workers.group import run_flows  # noqa: PLC0415 - a command loads what it needs
 
     settings = _settings(config)
     if standby:
         settings = settings.model_copy(update={"run": settings.run.model_copy(update={"standby": True})})
-    run_flows(settings, flows or ["everything"], workers)
+    run_flows(settings, flows or ["everything"], workers, embedded=embedded)
 
 
 @app.command()
@@ -103,8 +135,8 @@ def produce(
 
     Example: ballast produce dealer.transactions --example | ballast produce dealer.transactions
     """
-    from app import produce as console  # noqa: PLC0415 - a command loads what it needs
-    from app.running import find_broker  # noqa: PLC0415
+    from app.cli import produce as console  # noqa: PLC0415 - a command loads what it needs
+    from app.places.addresses import find_broker  # noqa: PLC0415
 
     named = console.topic_named(topic)
     if example:
@@ -115,6 +147,10 @@ def produce(
         produced = console.produce(kafka, named, sys.stdin.buffer, check=not unchecked, each=True)
     else:
         produced = console.produce(kafka, named, _lines(file), check=not unchecked, each=False)
+    _say_produced(topic, produced, as_json)
+
+
+def _say_produced(topic: str, produced: Any, as_json: bool) -> None:
     for number, why in produced.refused:
         print(f"line {number} was not sent: {why}", file=sys.stderr)
     show({"topic": topic, "sent": produced.sent, "refused": len(produced.refused)}, as_json)
@@ -123,36 +159,70 @@ def produce(
 
 
 @app.command()
-def replay(
-    folder: Annotated[Path, typer.Argument(help="Recorded topics, as ballast demo --record leaves them.")],
-    out: Annotated[Path, typer.Option(help="Where to write the output topics and the ledger.")],
-    batch_size: Annotated[int, typer.Option(help="Messages per batch; it does not show in the ledger.", min=1)] = 1000,
-    workers: Annotated[int, typer.Option(help="Threads; their number does not show either.", min=1, max=8)] = 1,
+def correct(
+    topic: Annotated[str, typer.Argument(help="Where it was said, such as venue.positions.")],
+    key: Annotated[
+        str, typer.Argument(help="Of what: a venue, an instrument, our id of an order or transfer, an account/currency.")
+    ],
+    why: Annotated[str, typer.Option(help="In words; it is kept for ever.")],
+    by: Annotated[str | None, typer.Option(metavar="NAME", help="Who says so; it is kept, too.")] = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Run the flows over recorded topics, in memory: the same input gives the same bytes.
+    """Make the desks forget what a topic told of something, so that the next word on it counts, whatever its sequence.
+
+    It is for a wrong fact that nothing true can replace. What is booked, as fills and lines of cash are, is not forgotten but
+    taken back: ballast ledger reverse TX_ID --effective-at TIME.
+
+    Example: ballast correct venue.positions simulated --why "somebody typed a sequence far ahead" --by anna
+    """
+    from app.cli import produce as console  # noqa: PLC0415 - a command loads what it needs
+    from app.places.addresses import find_broker  # noqa: PLC0415
+
+    settings = _settings(config)
+    line = console.correction(settings, topic, key, why, by)
+    _say_produced(
+        FACTS_CORRECTIONS.name,
+        console.produce(find_broker(settings), FACTS_CORRECTIONS, [line], check=True, each=True),
+        as_json,
+    )
+
+
+@app.command()
+def replay(
+    folder: Annotated[Path, typer.Argument(help="Recorded topics, as ballast demo --record leaves them.")],
+    out: Annotated[Path, typer.Option(help="Where to write the output topics and the ledger.")],
+    batch_size: Annotated[int, typer.Option(help="Messages per batch.", min=1)] = 1000,
+    workers: Annotated[int, typer.Option(help="Threads.", min=1, max=8)] = 1,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Run the flows over recorded topics, in memory: the same input gives the same bytes, for any batch size and workers.
 
     Example: ballast replay recorded --out replayed
     """
-    from app.replaying import replay_folder  # noqa: PLC0415 - a command loads what it needs
+    from app.replay.replay import replay_folder  # noqa: PLC0415 - a command loads what it needs
 
     show({"lines": replay_folder(_settings(config), folder, out, batch_size, workers)}, as_json)
 
 
 @app.command()
-def status(config: Config = None, as_json: Json = False) -> None:
-    """Show what runs: messages, trades, liability, exposure, orders, what waits and what is quarantined.
+def alerts(
+    since: Annotated[
+        datetime | None,
+        typer.Option("--since", parser=time_of, metavar="TIME", help="Said from this time on; all if left out."),
+    ] = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Show what a person should look at: each trouble once, the newest first, with what to do about it.
 
-    Example: ballast status --json
+    Example: ballast alerts --since 2026-01-31T12:00:00Z
     """
-    from app.places import check_broker  # noqa: PLC0415 - a command loads what it needs
-    from app.running import find_places  # noqa: PLC0415
-    from app.status import read_status  # noqa: PLC0415
+    from app.reports.alerts import read_alerts  # noqa: PLC0415 - a command loads what it needs
+    from app.reports.ledger import find_ledger  # noqa: PLC0415
 
-    places = find_places(_settings(config))
-    check_broker(places.kafka)
-    show(read_status(places), as_json)
+    show_rows(read_alerts(find_ledger(_settings(config)), since or SINCE_EVER), "alerts", as_json)
 
 
 @app.command()
@@ -161,12 +231,28 @@ def migrate(config: Config = None, as_json: Json = False) -> None:
 
     Example: BALLAST_POSTGRES__DSN=postgresql://localhost/ballast ballast migrate
     """
-    from app.places import prepare  # noqa: PLC0415 - a command loads what it needs
-    from app.running import find_places  # noqa: PLC0415
+    from app.places.addresses import find_places  # noqa: PLC0415
+    from app.places.places import prepare  # noqa: PLC0415 - a command loads what it needs
 
     places = find_places(_settings(config))
     migrations, topics = prepare(places.dsn, places.kafka)
     show({"migrations_applied": migrations, "topics_created": topics}, as_json)
+
+
+@app.command("check-config")
+def check_config(config: Config = None, as_json: Json = False) -> None:
+    """Read the settings, show those that are not the default, and try what they name; exit code 78 if something is wrong.
+
+    Example: ballast check-config --config ballast.toml
+    """
+    from app.reports.config import check_settings  # noqa: PLC0415 - a command loads what it needs
+
+    report = check_settings(_settings(config))
+    show(report if as_json else report["changed"], as_json)
+    for why in report["troubles"].values():
+        print(f"ballast: {why}", file=sys.stderr)
+    if report["troubles"]:
+        raise typer.Exit(ConfigError.exit_code)
 
 
 @app.command()

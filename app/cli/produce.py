@@ -1,49 +1,23 @@
 """A console producer: lines in, messages on a topic, each checked first and each acknowledged by the broker."""
 
+from codecs import BOM_UTF8
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any, get_args
 
 from confluent_kafka import KafkaError, Message, Producer
+from pydantic_core import to_json
 
-from connectors.kafka import KafkaSettings, client_options
+from app.settings import Settings
+from connectors.clock import now_ms
+from connectors.kafka.source import KafkaSettings, client_options
 from domain.errors import ConfigError
-from domain.topics import BY_NAME, Topic
-from operators.decode import Refused, parser
+from domain.messages.facts import Correction
+from domain.topics import BY_NAME, MARKET_TICKS, TOPICS, VENUE_BALANCES, VENUE_POSITIONS, Topic
+from operators.streams.decode import Refused, check_time, parser
 
-DELIVERY_TIMEOUT_SECONDS = 30.0
-
-EXAMPLES: dict[str, tuple[str, ...]] = {
-    "dealer.transactions": (
-        '{"id":"b-1","created_at":"2026-01-31T12:00:00Z","direction":"RECEIVE","settlement_currency":"BTC",'
-        '"settlement_amount":1000000,"cents_per_unit":"0.05","memo":"JournalId:1"}',
-        '{"id":"u-1","created_at":"2026-01-31T12:00:00Z","direction":"SEND","settlement_currency":"USD",'
-        '"settlement_amount":-50000,"memo":"JournalId:1"}',
-    ),
-    "market.ticks": ('{"price_usd":"50000.5","as_of":"2026-01-31T12:00:00Z"}',),
-    "venue.positions": (
-        '{"venue":"simulated","exposure_cents":-50000,"contracts":-5,"sequence":7,"as_of":"2026-01-31T12:00:00Z"}',
-    ),
-    "venue.balances": (
-        '{"venue":"simulated","trading_equity_sats":400000,"trading_used_sats":250000,"funding_sats":100000000,'
-        '"sequence":7,"as_of":"2026-01-31T12:00:00Z"}',
-    ),
-    "venue.orders": (
-        '{"venue":"simulated","client_order_id":"6e1bc1c4a5b14f6d8f3f0a9be2f3c7d1","decision_id":"019be2d3","state":"filled",'
-        '"filled_contracts":5,"sequence":6,"as_of":"2026-01-31T12:00:00Z"}',
-    ),
-    "venue.transfers": (
-        '{"venue":"simulated","client_transfer_id":"0d5b8a4c7e914dd0a2f1c3b4d5e6f708","decision_id":"019be2d4",'
-        '"state":"done","sequence":5,"as_of":"2026-01-31T12:00:00Z"}',
-    ),
-    "venue.fills": (
-        '{"venue":"simulated","id":"fill-6","client_order_id":"6e1bc1c4a5b14f6d8f3f0a9be2f3c7d1","contracts":-5,'
-        '"price_usd":"50000.5","sequence":6,"as_of":"2026-01-31T12:00:00Z"}',
-    ),
-    "venue.cashflows": (
-        '{"venue":"simulated","id":"flow-6","kind":"fee","amount_sats":-500,"sequence":6,"as_of":"2026-01-31T12:00:00Z"}',
-    ),
-}
-"""Lines that can be typed as they are, for every topic that people write to."""
+DELIVERY_TIMEOUT_SECONDS = 120.0
+CORRECTABLE = [BY_NAME[name] for name in get_args(Correction.model_fields["topic"].annotation)]
 
 
 @dataclass
@@ -54,7 +28,7 @@ class Produced:
     refused: list[tuple[int, str]] = field(default_factory=list)
 
 
-def topic_named(name: str) -> Topic:
+def topic_named(name: str) -> Topic[Any]:
     """The topic, or a ConfigError that lists the topics there are."""
     if name not in BY_NAME:
         msg = f"there is no topic {name}; there are {', '.join(sorted(BY_NAME))}"
@@ -62,15 +36,39 @@ def topic_named(name: str) -> Topic:
     return BY_NAME[name]
 
 
-def examples_of(topic: Topic) -> tuple[str, ...]:
+def examples_of(topic: Topic[Any]) -> tuple[str, ...]:
     """Lines that can be typed; ConfigError for a topic that only Ballast itself writes to."""
-    if topic.name not in EXAMPLES:
-        msg = f"{topic.name} is written by Ballast itself; people write to {', '.join(sorted(EXAMPLES))}"
+    if not topic.model.examples:
+        written = sorted(one.name for one in TOPICS if one.model.examples)
+        msg = f"{topic.name} is written by Ballast itself; people write to {', '.join(written)}"
         raise ConfigError(msg)
-    return EXAMPLES[topic.name]
+    examples: tuple[str, ...] = topic.model.examples
+    return examples
 
 
-def produce(kafka: KafkaSettings, topic: Topic, lines: Iterable[bytes], *, check: bool, each: bool) -> Produced:
+def correction(settings: Settings, topic: str, key: str, why: str, by: str | None) -> bytes:
+    """Return the line that makes desks forget a fact; ConfigError when nothing of that name is remembered."""
+    if topic_named(topic) not in CORRECTABLE:
+        remembered = ", ".join(one.name for one in CORRECTABLE)
+        way = "what is booked is taken back by: ballast ledger reverse TX_ID --effective-at TIME"
+        msg = f"what {topic} tells is not remembered by the desks, as {remembered} are; {way}"
+        raise ConfigError(msg)
+    keys = _keys_of(settings, topic)
+    if keys is not None and key not in keys:
+        msg = f"no book hears of {key} on {topic}; there are {', '.join(sorted(keys))}"
+        raise ConfigError(msg)
+    return to_json({"topic": topic, "key": key, "why": why, "by": by, "as_of": now_ms()})
+
+
+def _keys_of(settings: Settings, topic: str) -> set[str] | None:
+    """What a topic tells of as far as the settings know; orders and transfers have ids of their own."""
+    books = settings.books.values()
+    if topic == MARKET_TICKS.name:
+        return {book.instrument for book in books}
+    return {book.venue for book in books} if topic in (VENUE_POSITIONS.name, VENUE_BALANCES.name) else None
+
+
+def produce(kafka: KafkaSettings, topic: Topic[Any], lines: Iterable[bytes], *, check: bool, each: bool) -> Produced:
     """Send lines as messages. With `check` a line that does not fit is refused, not sent; with `each` every line is on its
     way at once, as at a console. ConfigError when the broker does not take them."""
     producer = Producer(client_options(kafka) | {"enable.idempotence": True, "message.max.bytes": 4 * 1024 * 1024})
@@ -78,12 +76,12 @@ def produce(kafka: KafkaSettings, topic: Topic, lines: Iterable[bytes], *, check
     failed: list[KafkaError] = []
     produced = Produced()
     for number, raw in enumerate(lines, 1):
-        line = raw.rstrip(b"\r\n")
+        line = (raw.removeprefix(BOM_UTF8) if number == 1 else raw).rstrip(b"\r\n")
         if not line.strip():
             continue
         try:
             if check:
-                parse(line)
+                check_time(parse(line), now_ms())
         except Refused as refused:
             produced.refused.append((number, f"{refused.reason}: {refused}"))
             continue

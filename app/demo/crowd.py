@@ -8,10 +8,10 @@ from typing import Self
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from app.users import Crowd, Users
+from app.demo.users import Crowd, Users
 from connectors.clock import now_ms
-from connectors.kafka import KafkaSettings, client_options
-from domain.messages import Tick
+from connectors.kafka.source import KafkaSettings, client_options, span_of
+from domain.messages.market import Tick
 from domain.topics import DEALER_TRANSACTIONS, MARKET_TICKS
 
 STOP_FLUSH_SECONDS = 10.0
@@ -33,7 +33,7 @@ class CrowdThread(threading.Thread):
         self._consumer.assign([TopicPartition(MARKET_TICKS.name, 0, self._newest_tick_offset())])
 
     def _newest_tick_offset(self) -> int:
-        _, high = self._consumer.get_watermark_offsets(TopicPartition(MARKET_TICKS.name, 0), timeout=10)
+        _, high = span_of(self._consumer, MARKET_TICKS.name, 0)
         return max(0, int(high) - 1)
 
     def __enter__(self) -> Self:
@@ -47,6 +47,10 @@ class CrowdThread(threading.Thread):
             self._type(line[2])
         self._producer.flush(STOP_FLUSH_SECONDS)
         self._consumer.close()
+
+    def undelivered(self) -> int:
+        """Return how many messages the broker has not taken yet; asked after the block has ended, it goes on sending them."""
+        return self._producer.flush(0)
 
     def run(self) -> None:
         """Trade until the block ends."""

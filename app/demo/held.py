@@ -12,14 +12,14 @@ from decimal import Decimal
 from heapq import merge
 from typing import Any, NamedTuple
 
-from app.peek import Peek
-from app.places import Places
-from domain.accounts import LIABILITY
-from domain.guarded import GuardedPolicy
+from app.places.places import Places
+from connectors.kafka.peek import Peek
+from domain.hedging.policy import Policy
+from domain.ledger.accounts import LIABILITY
 from domain.money import CENTS_PER_CONTRACT
+from domain.outbox.kinds import ORDER
 
 TOPICS = ("ledger.balances", "venue.positions", "venue.balances", "market.ticks", "hedging.orders", "venue.orders")
-FINAL = frozenset(("refused", "filled", "canceled", "rejected", "not_placed"))
 
 
 class Held(NamedTuple):
@@ -56,11 +56,11 @@ class _Book:
             self.price_usd = Decimal(word["price_usd"])
         elif topic == "hedging.orders":
             self.in_flight.add(word["client_order_id"])
-        elif topic == "venue.orders" and word["state"] in FINAL:
+        elif topic == "venue.orders" and word["state"] in ORDER.last_words:
             self.in_flight.discard(word["client_order_id"])
             self.finished_sequence = max(self.finished_sequence, word["sequence"])
 
-    def is_loose(self, limits: GuardedPolicy) -> bool:
+    def is_loose(self, limits: Policy) -> bool:
         """Outside the band with nothing under way."""
         hedge = limits.hedge
         if self.liability_cents < hedge.minimum_liability_threshold_cents:
@@ -94,7 +94,7 @@ class _Spans:
             self._since_ms = None
 
 
-def how_held(events: Iterable[tuple[int, str, dict[str, Any]]], limits: GuardedPolicy) -> Held:
+def how_held(events: Iterable[tuple[int, str, dict[str, Any]]], limits: Policy) -> Held:
     """Follow events in order of time; `limits` says what the bands are."""
     book, loose, over = _Book(), _Spans(), _Spans()
     began_ms: int | None = None
@@ -115,7 +115,7 @@ def how_held(events: Iterable[tuple[int, str, dict[str, Any]]], limits: GuardedP
     return Held(len(loose.ms), max(loose.ms, default=0), waited_ms, highest, max(over.ms, default=0))
 
 
-def read_held(places: Places, limits: GuardedPolicy) -> Held:
+def read_held(places: Places, limits: Policy) -> Held:
     """Read the topics from their beginning."""
     peek = Peek(places.kafka)
     try:

@@ -9,8 +9,8 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from random import Random
 from typing import NamedTuple
 
-from domain.messages import DealerTransaction
-from operators.publish import encode
+from domain.messages.dealer import DealerTransaction
+from operators.streams.publish import encode
 
 SATS_PER_BTC = 100_000_000
 GARBAGE = (b"not json", b'{"id": 7}', b"\xff\xfe", b"{}", b'{"id":"x","settlement_amount":1e400}')

@@ -6,14 +6,14 @@ The addresses are in `running.json` in the data folder for as long as the proces
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from app.places import Places, check_broker, kafka_settings, named_dsn
+from app.places.places import Places, check_broker, kafka_settings, named_dsn
 from app.settings import Settings
-from connectors.kafka import KafkaSettings
+from connectors.kafka.source import KafkaSettings
 from domain.errors import ConfigError
 
 FILE = "running.json"
@@ -44,10 +44,10 @@ def claimed(settings: Settings) -> Iterator[None]:
 
 
 @contextmanager
-def announced(settings: Settings, places: Places, venue_url: str | None) -> Iterator[None]:
+def announced(settings: Settings, places: Places, venue_urls: Mapping[str, str]) -> Iterator[None]:
     """Tell other commands where things are, until the block ends."""
     path = settings.data.folder / FILE
-    facts = {"pid": os.getpid(), "dsn": places.dsn, "bootstrap": places.kafka.bootstrap, "venue_url": venue_url}
+    facts = {"pid": os.getpid(), "dsn": places.dsn, "bootstrap": places.kafka.bootstrap, "venue_urls": dict(venue_urls)}
     path.touch(mode=0o600)
     path.write_text(json.dumps(facts) + "\n")
     try:
@@ -81,9 +81,11 @@ def find_broker(settings: Settings) -> KafkaSettings:
     return kafka
 
 
-def venue_url(settings: Settings) -> str | None:
-    """Where the simulated exchange answers, if one is named or runs."""
-    return settings.venue.url or (_alive(settings.data.folder / FILE) or {}).get("venue_url")
+def venue_urls(settings: Settings) -> dict[str, str]:
+    """Where the exchange of each venue answers, as far as one is named or runs."""
+    running = (_alive(settings.data.folder / FILE) or {}).get("venue_urls", {})
+    found = {name: venue.url or running.get(name) for name, venue in settings.venues.items()}
+    return {name: url for name, url in found.items() if url is not None}
 
 
 def _alive(path: Path) -> dict[str, Any] | None:

@@ -5,13 +5,17 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import psycopg
+import structlog
 
 from app.settings import Settings
 from app.troubles import known_trouble
-from connectors.embedded import embedded_broker, embedded_postgres
-from connectors.kafka import KafkaSettings, broker_topics
-from connectors.topics import create_topics
+from connectors.embedded.broker import embedded_broker
+from connectors.embedded.postgres import embedded_postgres
+from connectors.kafka.source import KafkaSettings, broker_topics
+from connectors.kafka.topics import create_topics
 from sinks.migrations import migrate
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -30,8 +34,16 @@ def open_places(settings: Settings) -> Iterator[Places]:
         dsn = named_dsn(settings) or stack.enter_context(embedded_postgres(settings.data.folder / "postgres"))
         bootstrap = settings.kafka.bootstrap or stack.enter_context(embedded_broker(settings.data.folder / "broker.log"))
         kafka = kafka_settings(settings, bootstrap)
-        prepare(dsn, kafka)
+        _say(settings, *prepare(dsn, kafka))
         yield Places(dsn, kafka, settings.kafka.bootstrap is None)
+
+
+def _say(settings: Settings, migrations: list[str], topics: list[str]) -> None:
+    """Log what was done to a database and a broker that are somebody's own."""
+    if settings.postgres.dsn and migrations:
+        log.info("database.migrated", migrations=migrations)
+    if settings.kafka.bootstrap and topics:
+        log.info("topics.created", topics=topics)
 
 
 def prepare(dsn: str, kafka: KafkaSettings) -> tuple[list[str], list[str]]:
@@ -44,7 +56,7 @@ def prepare(dsn: str, kafka: KafkaSettings) -> tuple[list[str], list[str]]:
 def check_database(dsn: str) -> None:
     """ConfigError in one sentence when the database does not let us in."""
     try:
-        psycopg.connect(dsn, connect_timeout=5).close()
+        psycopg.connect(dsn, connect_timeout=30).close()
     except psycopg.Error as error:
         trouble = known_trouble(error)
         assert trouble is not None, "an error of Postgres is known"  # noqa: S101
@@ -53,7 +65,7 @@ def check_database(dsn: str) -> None:
 
 def check_broker(kafka: KafkaSettings) -> None:
     """ConfigError in one sentence when no broker answers; librdkafka's own lines on standard error are left out."""
-    broker_topics(kafka._replace(options={**kafka.options, "log_level": "0"}))
+    broker_topics(kafka._replace(options={**kafka.options, "log_level": "0"}), waits=False)
 
 
 def named_dsn(settings: Settings) -> str | None:

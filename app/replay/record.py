@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from app.peek import Peek
-from connectors.kafka import KafkaSettings
+from connectors.kafka.peek import Peek
+from connectors.kafka.source import KafkaSettings
 from connectors.recorded import write_line
-from domain.streams import RawMessage
+from domain.streams.records import RawMessage
 from domain.topics import ALL
 
 

@@ -4,22 +4,26 @@ A time is on one of two axes: *recorded*, when the ledger heard of something, an
 in minor units, in the account's normal direction.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import psycopg
 
-from app.ledger_tables import plain, plain_rows
-from app.places import named_dsn
-from app.running import find_places
+from app.places.addresses import find_places
+from app.places.places import named_dsn
+from app.reports.gauges import fresh_since_ms, read_gauges, waiting_report
+from app.reports.tables import plain, plain_rows
 from app.settings import Settings
-from connectors.clock import as_utc, now_ms
+from connectors.clock import now_ms
 from domain.errors import BallastError
-from domain.journal import CREDIT, DEBIT, Entry, Layer, Outcome, Transaction, Verdict
+from domain.ledger.body import transaction_from
+from domain.ledger.journal import CREDIT, DEBIT, Entry, Layer, Outcome, Transaction, Verdict
+from domain.templates.rebooking import rebooking
 from domain.templates.reversal import reversal
-from sinks.connecting import Connection, connect
-from sinks.ledger_export import snapshot
-from sinks.ledger_queries import ask
+from domain.times import datetime_of, ms_of
+from sinks.ledger.export import snapshot
+from sinks.postgres import Connection, again_after_a_conflict, connect
+from sinks.queries import ask
 
 Report = dict[str, Any]
 
@@ -27,6 +31,7 @@ _WHY = {
     "before_cause": "that is before it happened; choose a later --effective-at",
     "closed_period": "that time is in a closed period; choose a later --effective-at",
     "already_reversed": "it has been reversed before",
+    "other_body": "it was asked for before with another time or reason, and that stands",
     "over_limit": "an account would go beyond its limit",
     "account_frozen": "an account is frozen",
     "account_closed": "an account is closed",
@@ -34,7 +39,6 @@ _WHY = {
 
 LAYERS = ("settled", "pending", "encumbered")
 SUMMED = ("currency", "layer", "debits", "credits")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def find_ledger(settings: Settings) -> str:
@@ -44,7 +48,7 @@ def find_ledger(settings: Settings) -> str:
 
 def now() -> datetime:
     """The time of this machine."""
-    return as_utc(now_ms())
+    return datetime_of(now_ms())
 
 
 def axis_of(*, is_effective: bool) -> str:
@@ -56,7 +60,7 @@ def read_balances(dsn: str, account: str | None, as_of: datetime | None, *, is_e
     with connect(dsn, "reader", "ledger balance") as connection, snapshot(connection):
         _known(connection, account)
         if as_of is None:
-            rows = plain_rows(ask(connection, "balances", {"account": account}))
+            rows = plain_rows(ask(connection, "ledger_balances", {"account": account}))
         else:
             codes = [account] if account is not None else _codes(connection)
             rows = [row for code in codes for row in _balances_at(connection, code, as_of, is_effective=is_effective)]
@@ -64,7 +68,7 @@ def read_balances(dsn: str, account: str | None, as_of: datetime | None, *, is_e
 
 
 def _balances_at(connection: Connection, account: str, as_of: datetime, *, is_effective: bool) -> list[Report]:
-    name = f"balance_{axis_of(is_effective=is_effective)}"
+    name = f"ledger_balance_{axis_of(is_effective=is_effective)}"
     found = plain_rows(ask(connection, name, {"account": account, "as_of": as_of}))
     currencies = sorted({row["currency"] for row in found})
     layers = {(row["currency"], row["layer"]): row["balance"] for row in found}
@@ -88,14 +92,14 @@ def read_statement(
     }
     with connect(dsn, "reader", "ledger statement") as connection:
         _known(connection, account)
-        rows = plain_rows(ask(connection, "statement", parameters))
+        rows = plain_rows(ask(connection, "ledger_statement", parameters))
     return {"account": account, "axis": axis, "since": plain(since), "until": plain(until), "lines": rows}
 
 
 def read_trial_balance(dsn: str, as_of: datetime | None, *, is_effective: bool) -> Report:
     """Every account with its balance on its side, and whether the sides of each currency and layer are equal."""
     axis = axis_of(is_effective=is_effective)
-    name = "trial_balance" if as_of is None else f"trial_balance_{axis}"
+    name = "ledger_trial_balance" if as_of is None else f"ledger_trial_balance_{axis}"
     with connect(dsn, "reader", "ledger trial-balance") as connection:
         rows = plain_rows(ask(connection, name, {"as_of": as_of}))
     totals = _totals(rows)
@@ -115,8 +119,13 @@ def _totals(rows: list[Report]) -> list[Report]:
     ]
 
 
+@again_after_a_conflict
 def seal(dsn: str, until: datetime) -> Report:
-    """Close what is effective before `until`, and keep what it came to. BallastError if that is sealed already."""
+    """Close what is effective before `until`, and keep what it came to.
+
+    BallastError if that is sealed already, or if a leg waits since before then: its trade would fall into the period.
+    """
+    _nothing_waits(dsn, until)
     with connect(dsn, "api", "ledger seal") as connection, connection.transaction():
         # To count a period takes as long as it is full.
         connection.execute("SET LOCAL statement_timeout = 0")
@@ -134,37 +143,88 @@ def seal(dsn: str, until: datetime) -> Report:
     return {"since": manifest["since"], "until": manifest["until"], "days": days, "sums": sums, "chains": ends}
 
 
+def _nothing_waits(dsn: str, until: datetime) -> None:
+    with connect(dsn, "reader", "ledger seal") as connection:
+        readings = read_gauges(connection)
+    since_ms = fresh_since_ms(readings)
+    if since_ms is not None and since_ms < ms_of(until):
+        msg = (
+            f"of {waiting_report(readings)['count']} legs that wait for their other half one is still expected to get it, "
+            f"and waits since {plain(datetime_of(since_ms))}: end the period there or before, or wait until it is paired"
+        )
+        raise BallastError(msg)
+
+
 def _told(error: psycopg.Error) -> Exception:
     return BallastError(error.diag.message_primary) if error.sqlstate == "LG015" else error
 
 
 def reverse(dsn: str, transaction_id: str, effective_at: datetime, reason: str | None) -> Report:
     """Post the mirror of a transaction. BallastError if there is none, nothing to take back, or the ledger refuses."""
-    from sinks.ledger_single import post_once  # noqa: PLC0415 - reading needs no writer
-
     original, shard = read_transaction(dsn, transaction_id)
-    transaction = reversal(original, _at_ms(effective_at), reason)
+    transaction = reversal(original, ms_of(effective_at), reason)
     if transaction is None:
         msg = f"transaction {transaction_id} moved nothing that is settled; a hold is voided instead"
         raise BallastError(msg)
-    with connect(dsn, "writer", "ledger reverse") as connection:
-        verdict = post_once(connection, [transaction], shard).verdicts[0]
+    outcome = _act(dsn, "ledger reverse", transaction, shard, f"transaction {transaction_id} cannot be reversed")
+    return {"reverses": transaction_id, "transaction_id": transaction.id, "outcome": outcome}
+
+
+def rebook(dsn: str, transaction_id: str, effective_at: datetime | None, reason: str | None) -> Report:
+    """Book a rejected transaction: at its own time if its period is open, else at the first moment that is, or as told.
+
+    BallastError if it was not rejected, was rejected with its group, or is refused again.
+    """
+    rejected, shard, closed_until_ms = read_rejected(dsn, transaction_id)
+    at_ms = max(rejected.effective_at_ms, closed_until_ms) if effective_at is None else ms_of(effective_at)
+    transaction = rebooking(rejected, at_ms, reason)
+    outcome = _act(dsn, "ledger rebook", transaction, shard, f"transaction {transaction_id} cannot be booked")
+    report = {"rebooks": transaction_id, "transaction_id": transaction.id, "outcome": outcome}
+    return report | {"template": transaction.template, "effective_at": plain(datetime_of(at_ms))}
+
+
+def read_rejected(dsn: str, transaction_id: str) -> tuple[Transaction, int, int]:
+    """A rejected transaction as it was posted, its shard, and until when periods are closed, in milliseconds.
+
+    BallastError if there is none, or if others were refused with it.
+    """
+    with connect(dsn, "reader", "ledger rebook") as connection:
+        rows = ask(connection, "ledger_rejection", {"tx_id": transaction_id})
+    if not rows:
+        msg = f"no transaction {transaction_id} was rejected; those that were: sql/queries/ledger_rejected_by_reason.sql"
+        raise BallastError(msg)
+    row = rows[0]
+    rejected = transaction_from(row["payload"])
+    if rejected.group is not None:
+        msg = f"transaction {transaction_id} was rejected with its group {rejected.group.id}, and is not booked without it"
+        raise BallastError(msg)
+    return rejected, row["shard"], ms_of(row["closed_until"]) if row["closed_until"] else 0
+
+
+@again_after_a_conflict
+def _act(dsn: str, command: str, transaction: Transaction, shard: int, cannot: str) -> str:
+    """Post what a person asks for, and return how it was answered; BallastError, and nothing left behind, when it is refused."""
+    from sinks.ledger.single import post_once  # noqa: PLC0415 - reading needs no writer
+
+    with connect(dsn, "writer", command) as connection:
+        verdict = post_once(connection, [transaction], shard, keeps_refusals=False).verdicts[0]
     if verdict.outcome not in (Outcome.POSTED, Outcome.DUPLICATE):
-        raise BallastError(_refused(transaction_id, verdict))
-    return {"reverses": transaction_id, "transaction_id": transaction.id, "outcome": str(verdict.outcome)}
+        msg = f"{cannot}: {_why(verdict)}"
+        raise BallastError(msg)
+    return str(verdict.outcome)
 
 
-def _refused(transaction_id: str, verdict: Verdict) -> str:
+def _why(verdict: Verdict) -> str:
     where = f" on {verdict.account} in {verdict.currency}" if verdict.account else ""
     short = f", short by {verdict.shortfall}" if verdict.shortfall else ""
     why = _WHY.get(verdict.reason or "", f"the ledger refuses it as {verdict.reason}")
-    return f"transaction {transaction_id} cannot be reversed: {why}{where}{short}"
+    return f"{why}{where}{short}"
 
 
 def read_transaction(dsn: str, transaction_id: str) -> tuple[Transaction, int]:
     """A posted transaction with its entries, the ledger's own among them, and its shard. BallastError if there is none."""
     with connect(dsn, "reader", "ledger reverse") as connection:
-        rows = ask(connection, "transaction", {"tx_id": transaction_id})
+        rows = ask(connection, "ledger_transaction", {"tx_id": transaction_id})
     if not rows:
         msg = f"there is no transaction {transaction_id}"
         raise BallastError(msg)
@@ -172,7 +232,7 @@ def read_transaction(dsn: str, transaction_id: str) -> tuple[Transaction, int]:
     transaction = Transaction(
         transaction_id,
         first["template"],
-        _at_ms(first["effective_at"]),
+        ms_of(first["effective_at"]),
         tuple(_entry(row) for row in rows),
         str(first["correlation_id"]),
         first["source"],
@@ -180,10 +240,6 @@ def read_transaction(dsn: str, transaction_id: str) -> tuple[Transaction, int]:
         {},
     )
     return transaction, first["shard"]
-
-
-def _at_ms(at: datetime) -> int:
-    return (at - _EPOCH) // timedelta(milliseconds=1)
 
 
 def _entry(row: Report) -> Entry:

@@ -12,16 +12,19 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from app.places import Places
-from app.status import read_status
+from app.places.places import Places
+from app.reports.status import read_status
+from domain.errors import ConfigError
 
 NUMBERS = {
     "trades": "user trades booked and not reversed",
     "transactions": "transactions in the ledger",
     "postings_rejected": "postings that the ledger rejected",
+    "postings_not_booked": "those of them that nobody has booked since",
     "postings_in_conflict": "postings whose id came with another body",
     "liability_cents": "what users are owed",
     "exposure_cents": "what the exchange holds, negative when short",
+    "suspense_cents": "what was executed there and no order of ours explains",
     "hedge_ratio": "the short over the liability",
     "collateral_sats": "equity of the trading account",
     "funding_sats": "the buffer beside it",
@@ -29,7 +32,20 @@ NUMBERS = {
     "price_age_ms": "how old the last price is",
     "decisions": "decisions recorded",
 }
-FAMILIES = {"orders": "state", "transfers": "state", "quarantined": "topic", "messages": "topic"}
+FAMILIES = {
+    "orders": "state",
+    "transfers": "state",
+    "quarantined": "topic",
+    "messages": "topic",
+    "holds": "rule",
+    "books_less_exchange": "of",
+}
+STEPS = {
+    "behind_ms": "stream time that a step has not passed yet",
+    "silent_ms": "how long ago a step said last how far it has come",
+    "late": "records that came to a step after their instant had passed",
+    "held": "records that wait in a step for slower sources",
+}
 WAITING = {
     "count": "legs without their other half",
     "worth_cents": "what they are worth together",
@@ -60,19 +76,33 @@ def metrics(status: Mapping[str, Any]) -> Iterator[GaugeMetricFamily]:
         for value, count in status[name].items():
             family.add_metric([value], count)
         yield family
+    for name, about in STEPS.items():
+        family = GaugeMetricFamily(f"ballast_{name}", about, labels=["step"])
+        for step, report in status["steps"].items():
+            family.add_metric([step], report[name])
+        yield family
+    ages = GaugeMetricFamily("ballast_fact_age_ms", "how old the last word on something is", labels=["fact", "of"])
+    for fact in status["facts"]:
+        ages.add_metric([fact["fact"], fact["of"]], fact["age_ms"])
+    yield ages
 
 
 @contextmanager
-def served(places: Places, port: int | None) -> Iterator[None]:
-    """Serve metrics on loopback while the block lasts; nothing without a port."""
+def served(places: Places, host: str, port: int | None) -> Iterator[None]:
+    """Serve metrics while the block lasts; nothing without a port. ConfigError when somebody else has it."""
     if port is None:
         yield
         return
     registry = CollectorRegistry()
     registry.register(StatusCollector(places))
-    server, thread = start_http_server(port, addr="127.0.0.1", registry=registry)
+    try:
+        server, thread = start_http_server(port, addr=host, registry=registry)
+    except OSError as error:
+        msg = f"run.metrics_port {port} of {host} cannot be used: {error.strerror}; choose another, or stop whoever has it"
+        raise ConfigError(msg) from error
     try:
         yield
     finally:
         server.shutdown()
+        server.server_close()
         thread.join()

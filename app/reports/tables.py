@@ -1,13 +1,15 @@
 """Rows as a person reads them: aligned columns, times in UTC, amounts in whole minor units with the unit named."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from io import StringIO
 from typing import Any
 from uuid import UUID
 
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.live import Live
 from rich.table import Table
 
 UNITS = {"USD": "cents", "BTC": "sats"}
@@ -70,6 +72,13 @@ def aligned(rows: Sequence[Mapping[str, Any]]) -> str:
     with console.capture() as capture:
         console.print(table)
     return "".join(line.rstrip() + "\n" for line in capture.get().splitlines())
+
+
+@contextmanager
+def in_place() -> Iterator[Callable[[RenderableType], None]]:
+    """Yield what draws a picture over the one before, on a terminal."""
+    with Live(console=Console(), auto_refresh=False) as live:
+        yield lambda picture: live.update(picture, refresh=True)
 
 
 def _shown(value: Any) -> str:

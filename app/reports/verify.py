@@ -1,27 +1,30 @@
 """Proving the ledger: every hash and every body computed again, from the database or from an export without one."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
-from domain.chain import Verified, verify
-from domain.chain_balances import Followed, other_balances
-from domain.chain_batches import BatchRows, by_batch, readable
-from domain.chain_rows import AccountRow, Cells, batch_row, conflict_row, entry_row, header_row, reject_row
-from domain.chain_seals import Recount
-from domain.chain_text import cells_of
 from domain.errors import ConfigError
-from sinks.connecting import Connection, connect
-from sinks.ledger_export import (
+from domain.proof.accounts import booked_on, other_accounts, told
+from domain.proof.balances import Followed, other_balances
+from domain.proof.batches import BatchRows, by_batch, readable
+from domain.proof.csv_text import cells_of
+from domain.proof.rows import Cells, batch_row, conflict_row, derived_row, entry_row, header_row, reject_row
+from domain.proof.seals import Recount
+from domain.proof.verify import Head, Verified, verify
+from sinks.ledger.export import (
     ACCOUNTS,
     BALANCES,
     BATCHES,
+    CHANGES,
     CONFLICTS,
     ENTRIES,
     HEADERS,
     PERIODS,
     REJECTS,
+    RESOLUTIONS,
+    SUMS,
     TABLES,
     Table,
     cells,
@@ -29,6 +32,7 @@ from sinks.ledger_export import (
     ranges,
     snapshot,
 )
+from sinks.postgres import Connection, connect
 
 Progress = Callable[[int], None]
 """Is told from time to time how many batches have been verified."""
@@ -39,24 +43,29 @@ _READERS: dict[Table, Callable[[Cells], Any]] = {
     ENTRIES: entry_row,
     REJECTS: reject_row,
     CONFLICTS: conflict_row,
+    SUMS: derived_row,
+    RESOLUTIONS: derived_row,
 }
 
 DETAILS_MAX = 10
 """How many of the things that are wrong in a batch are told in words."""
 
 
-def verify_database(dsn: str, progress: Progress) -> dict[str, Any]:
-    """Verify the ledger as it stands at this moment, balances and seals included; writers are not kept waiting."""
+def verify_database(dsn: str, progress: Progress, heads: Collection[Head] = ()) -> dict[str, Any]:
+    """Verify the ledger as it stands at this moment, balances and seals included; writers are not kept waiting.
+
+    The chain has to have the `heads` in it, which were told at an earlier time.
+    """
     with connect(dsn, "reader", "ledger verify") as connection, snapshot(connection):
-        others = {table: cells(connection, table) for table in (ACCOUNTS, BALANCES, PERIODS)}
-        return _report(others, _read(connection), progress)
+        others = {table: cells(connection, table) for table in (ACCOUNTS, CHANGES, BALANCES, PERIODS)}
+        return _report(others, _read(connection), progress, heads)
 
 
-def verify_folder(folder: Path, progress: Progress) -> dict[str, Any]:
+def verify_folder(folder: Path, progress: Progress, heads: Collection[Head] = ()) -> dict[str, Any]:
     """Verify an export, by its files alone. ConfigError if one is missing or is not one of an export."""
     with ExitStack() as stack:
         lines = {table: cells_of(_opened(folder, table, stack), len(table.columns)) for table in TABLES}
-        return _report(lines, by_batch(*(readable(read, lines[table]) for table, read in _READERS.items())), progress)
+        return _report(lines, by_batch(*(readable(read, lines[table]) for table, read in _READERS.items())), progress, heads)
 
 
 def export_ledger(dsn: str, folder: Path) -> dict[str, Any]:
@@ -91,40 +100,53 @@ def _opened(folder: Path, table: Table, stack: ExitStack) -> TextIO:
     return file
 
 
-def _accounts(rows: Iterable[list[str]]) -> dict[int, AccountRow]:
-    """The accounts by number; one that cannot be read is missed by whatever was booked on it."""
-    return dict(row for row in map(_account, rows) if row is not None)
-
-
-def _account(cells: list[str]) -> tuple[int, AccountRow] | None:
-    try:
-        number, code, _, shard, _ = cells
-        return int(number), AccountRow(code, int(shard))
-    except ValueError:
-        return None
-
-
-def _report(others: Mapping[Table, Iterable[list[str]]], batches: Iterator[BatchRows], progress: Progress) -> dict[str, Any]:
-    followed, recount = Followed(_accounts(others[ACCOUNTS])), Recount(others[PERIODS])
-    counts, broken = _walked(verify(followed, recount.counted(batches)), progress)
+def _report(
+    others: Mapping[Table, Iterable[list[str]]],
+    batches: Iterator[BatchRows],
+    progress: Progress,
+    heads: Collection[Head],
+) -> dict[str, Any]:
+    accounts, history = list(others[ACCOUNTS]), told(others[CHANGES])
+    followed, recount = Followed(booked_on(history, accounts), history.hashes), Recount(others[PERIODS])
+    walked = _walked(verify(followed, recount.counted(batches)), progress, heads)
+    changed = [one._asdict() for one in other_accounts(history, accounts)]
     balances = [one._asdict() for one in other_balances(followed, others[BALANCES])]
     seals = [seal._asdict() for seal in recount.checked()]
-    is_intact = not broken and not balances and all(seal["is_sound"] for seal in seals)
-    return {**counts, "is_intact": is_intact, "broken": broken, "balances": balances, "seals": seals}
+    lost = [str(head) for head in sorted(heads) if head not in walked.found]
+    is_intact = not (walked.broken or changed or balances or lost) and all(seal["is_sound"] for seal in seals)
+    return {
+        **walked.counts,
+        "is_intact": is_intact,
+        "heads": [str(walked.heads[shard]) for shard in sorted(walked.heads)],
+        "heads_lost": lost,
+        "broken": [_told(one) for one in sorted(walked.broken, key=lambda one: one.batch_id)],
+        "accounts": changed,
+        "balances": balances,
+        "seals": seals,
+    }
 
 
-def _walked(verified: Iterable[Verified], progress: Progress) -> tuple[dict[str, int], list[dict[str, Any]]]:
-    """How much there was, and the batches that are not as they were written, in order."""
-    counts = dict.fromkeys(("batches", "transactions", "entries", "rejects", "conflicts"), 0)
-    broken = []
+class _Walked(NamedTuple):
+    """How much there was, the batches that are not as they were written, the last of each shard, and the heads found again."""
+
+    counts: dict[str, int]
+    broken: list[Verified]
+    heads: dict[int, Head]
+    found: set[Head]
+
+
+def _walked(verified: Iterable[Verified], progress: Progress, heads: Collection[Head]) -> _Walked:
+    walked = _Walked(dict.fromkeys(("batches", "transactions", "entries", "rejects", "conflicts"), 0), [], {}, set())
     for one in verified:
-        for name, count in zip(counts, (1, *one.counts), strict=True):
-            counts[name] += count
+        for name, count in zip(walked.counts, (1, *one.counts), strict=True):
+            walked.counts[name] += count
         if one.faults:
-            broken.append(one)
-        progress(counts["batches"])
-    broken.sort(key=lambda one: one.batch_id)
-    return counts, [_told(one) for one in broken]
+            walked.broken.append(one)
+        if one.shard is not None:
+            head = walked.heads[one.shard] = Head(one.shard, one.batch_id, one.hash)
+            walked.found.update({head} & set(heads))
+        progress(walked.counts["batches"])
+    return walked
 
 
 def _told(verified: Verified) -> dict[str, Any]:

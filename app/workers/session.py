@@ -3,18 +3,21 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
 
-from app.metrics import served
-from app.places import Places, open_places
-from app.running import announced, claimed
+from app.places.addresses import announced, claimed
+from app.places.places import Places, open_places
+from app.reports.metrics import served
 from app.settings import CONFIG_VARIABLE, NO_FILE, Settings
-from connectors.embedded import die_with_parent, free_port, stop
+from connectors.embedded.processes import die_with_parent, free_port, stop
 from domain.errors import ConfigError
+
+SECRETS = {"postgres": {"dsn"}, "kafka": {"secret_options"}}
+"""What is handed on under a name of its own, since a dump hides it."""
 
 
 @dataclass(frozen=True)
@@ -33,53 +36,64 @@ class Session:
     """`env` is what worker processes need in their environment to find everything."""
 
     places: Places
-    venue_url: str
+    venue_urls: dict[str, str]
     env: dict[str, str]
 
 
 @contextmanager
-def open_session(settings: Settings, market: Market) -> Iterator[Session]:
-    """Start what settings do not name. The simulated exchange keeps its truth in the data folder."""
+def open_session(settings: Settings, market: Market | None) -> Iterator[Session]:
+    """Start what settings do not name; no exchange without a market. The simulated one keeps its truth in the data folder."""
     with ExitStack() as stack:
         stack.enter_context(claimed(settings))
         places = stack.enter_context(open_places(settings))
         if places.broker_is_new:
             # Offsets into topics that are gone mean nothing; the ledger knows what was booked.
             rmtree(settings.data.folder / "recovery", ignore_errors=True)
-        url = settings.venue.url or stack.enter_context(simulated_exchange(settings, places, market))
-        stack.enter_context(announced(settings, places, url))
-        stack.enter_context(served(places, settings.run.metrics_port))
-        yield Session(places, url, worker_env(settings, places, url))
+        urls = {name: venue.url for name, venue in settings.venues.items() if venue.url}
+        if market is not None:
+            for name in (name for name in settings.venues if name not in urls):
+                urls[name] = stack.enter_context(simulated_exchange(settings, places, market, name))
+        stack.enter_context(announced(settings, places, urls))
+        stack.enter_context(served(places, settings.run.metrics_host, settings.run.metrics_port))
+        yield Session(places, urls, worker_env(settings, places, urls))
 
 
-def worker_env(settings: Settings, places: Places, venue_url: str) -> dict[str, str]:
+def worker_env(settings: Settings, places: Places, venue_urls: Mapping[str, str]) -> dict[str, str]:
     """The environment of worker processes: the settings as they were read here, with the places filled in, and no file."""
     filled = settings.model_copy(
         update={
             "kafka": settings.kafka.model_copy(update={"bootstrap": places.kafka.bootstrap}),
-            "venue": settings.venue.model_copy(update={"url": venue_url}),
+            "venues": {
+                name: venue.model_copy(update={"url": venue_urls.get(name)}) for name, venue in settings.venues.items()
+            },
         }
     )
     env = {
-        f"BALLAST_{name.upper()}": json.dumps(section.model_dump(mode="json", exclude={"dsn", "secret_options"}))
-        for name, section in filled
+        f"BALLAST_{name.upper()}": json.dumps(section)
+        for name, section in filled.model_dump(mode="json", exclude=SECRETS).items()
     }
     secrets = {name: value.get_secret_value() for name, value in settings.kafka.secret_options.items()}
     shown_to_nobody = {"BALLAST_POSTGRES__DSN": places.dsn, "BALLAST_KAFKA__SECRET_OPTIONS": json.dumps(secrets)}
     return env | shown_to_nobody | {CONFIG_VARIABLE: NO_FILE}
 
 
-@contextmanager
-def simulated_exchange(settings: Settings, places: Places, market: Market) -> Iterator[str]:
-    """Run the simulated exchange as a process of its own, and yield its address."""
-    port = free_port()
-    command = [sys.executable, "-m", "connectors.exchange.simulated", "--port", str(port)]
-    command += ["--data", str(settings.data.folder / "exchange.sqlite3"), "--seed", str(market.seed)]
-    command += ["--kafka", places.kafka.bootstrap, "--bars-per-second", str(market.bars_per_second)]
-    command += ["--prices", str(market.prices), "--from-start"] if market.prices else []
+def exchange_options(settings: Settings, venue: str, market: Market, bootstrap: str | None) -> list[str]:
+    """Return how the simulated exchange of a venue is started, whoever starts it. The first venue makes the price."""
     terms = {"deposit_delay_ms": market.chain_delay_ms, "withdrawal_delay_ms": market.chain_delay_ms}
-    command += ["--terms", json.dumps(terms)]
-    log = settings.data.folder / "exchange.log"
+    options = ["--data", str(settings.data.folder / f"exchange-{venue}.sqlite3"), "--terms", json.dumps(terms)]
+    options += ["--seed", str(market.seed), "--bars-per-second", str(market.bars_per_second)]
+    options += ["--kafka", bootstrap] if bootstrap and venue == next(iter(settings.venues)) else []
+    return options + (["--prices", str(market.prices)] if market.prices else [])
+
+
+@contextmanager
+def simulated_exchange(settings: Settings, places: Places, market: Market, venue: str) -> Iterator[str]:
+    """Run the simulated exchange of a venue as a process of its own, and yield its address."""
+    port = free_port()
+    command = [sys.executable, "-m", "connectors.venue.simulated.process", "--port", str(port)]
+    command += exchange_options(settings, venue, market, places.kafka.bootstrap)
+    command += ["--from-start"] if market.prices else []
+    log = settings.data.folder / f"exchange-{venue}.log"
     with log.open("ab") as said:
         process = subprocess.Popen(  # noqa: S603 - our own command
             command,

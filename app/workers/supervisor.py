@@ -1,8 +1,7 @@
-"""Starts worker processes, watches them, and starts them again when they fall, but not for ever.
+"""Starts worker processes, watches them, and starts them again when they fall, as `ends.py` says.
 
 All processes of a flow stand and fall together: Bytewax saves the state of the whole group, so one that falls takes the
-others down, and the group starts again from what was saved. A group that falls too often in a short time is not started
-again, and neither is one that says that starting it again cannot help.
+others down, and the group starts again from what was saved.
 """
 
 import os
@@ -14,20 +13,19 @@ from pathlib import Path
 
 import structlog
 
-from connectors.embedded import die_with_parent, ended, free_port, stop
-from domain.errors import BallastError, ConfigError, FencedError, InvariantError
+from app.workers.ends import End, GiveUp, Restart, next_step, telling, worth_keeping
+from connectors.clock import now_ms
+from connectors.embedded.processes import die_with_parent, ended, free_port, stop
+from domain.times import datetime_of
 
-FALLS_MAX = 5
-FALLS_WINDOW_SECONDS = 60.0
-BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
-STOP_TIMEOUT_SECONDS = 15.0
-HOPELESS = {error.exit_code: error for error in (ConfigError, FencedError, InvariantError)}
+SAY_SECONDS = 60.0
+"""How often it is said that something is waited for."""
+
+STOP_TIMEOUT_SECONDS = 120.0
+FALLEN_STOP_SECONDS = 5.0
+"""The others of a group that fell are killed when they do not end by then; nothing is lost by it."""
 
 log = structlog.get_logger()
-
-
-class CrashLoopError(BallastError):
-    """A group of workers falls again and again; a person has to look."""
 
 
 class Group:
@@ -35,10 +33,12 @@ class Group:
 
     def __init__(self, flow: str, processes: int, env: Mapping[str, str], log_file: Path | None = None) -> None:
         self.flow = flow
-        self.falls: list[float] = []
+        self.ends: Sequence[End] = []
+        self._say_at = 0.0
         self._count = processes
         # What our environment says was read already and is in `env`; a variable for one key would win over a section.
-        self._env = {name: value for name, value in os.environ.items() if not name.startswith("BALLAST_")} | dict(env)
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("BALLAST_")}
+        self._env = inherited | {"RUST_BACKTRACE": "0"} | dict(env)  # the engine's own stack tells nobody here anything
         self._log_file = log_file
         self._processes: list[subprocess.Popen[bytes]] = []
         self._start_at: float | None = None
@@ -51,7 +51,7 @@ class Group:
         self._processes = [self._spawn(arguments) for arguments in cluster]
 
     def _spawn(self, arguments: Sequence[str]) -> "subprocess.Popen[bytes]":
-        command = [sys.executable, "-m", "app.worker", self.flow, *arguments]
+        command = [sys.executable, "-m", "app.workers.worker", self.flow, *arguments]
         out = self._log_file.open("ab") if self._log_file else None
         try:
             return subprocess.Popen(  # noqa: S603 - our own command
@@ -76,25 +76,29 @@ class Group:
         """Start the group again if it fell; call it often. BallastError when it must not be started again."""
         fallen = [code for process in self._processes if (code := process.poll()) is not None]
         if fallen:
-            self._fall(fallen[0])
+            self._fall(fallen)
         elif self._start_at is not None and time.monotonic() >= self._start_at:
             self.start()
 
-    def _fall(self, code: int) -> None:
-        codes = [stop(process) for process in self._processes]
+    def _fall(self, fallen: Sequence[int]) -> None:
+        code = telling([*fallen, *(stop(process, FALLEN_STOP_SECONDS) for process in self._processes)])
         self._processes = []
-        hopeless = next((found for found in [code, *codes] if found in HOPELESS), None)
-        if hopeless is not None:
-            msg = f"the flow {self.flow} stopped and was not started again, see what it said{self._where()}"
-            raise HOPELESS[hopeless](msg)
-        now = time.monotonic()
-        self.falls = [*(fall for fall in self.falls if now - fall < FALLS_WINDOW_SECONDS), now]
-        if len(self.falls) > FALLS_MAX:
-            msg = f"the flow {self.flow} fell {len(self.falls)} times within {FALLS_WINDOW_SECONDS:.0f} s{self._where()}"
-            raise CrashLoopError(msg)
-        wait = BACKOFF_SECONDS[len(self.falls) - 1]
-        self._start_at = now + wait
-        log.warning("worker.fell", flow=self.flow, exit_code=code, restart_in_seconds=wait)
+        self.ends = worth_keeping([*self.ends, End(time.monotonic(), code)])
+        step = next_step(self.ends)
+        if isinstance(step, GiveUp):
+            msg = f"the flow {self.flow} {step.why}{self._where()}"
+            raise step.error(msg)
+        self._start_at = self.ends[-1].at_seconds + step.pause_seconds
+        self._say(code, step)
+
+    def _say(self, code: int, step: Restart) -> None:
+        """Tell of every fall, and of an outage once a minute."""
+        if not step.away:
+            log.warning("worker.fell", flow=self.flow, exit_code=code, restart_in_seconds=step.pause_seconds)
+        elif self.ends[-1].at_seconds >= self._say_at or self.ends[-1].at_seconds == step.since_seconds:
+            self._say_at = self.ends[-1].at_seconds + SAY_SECONDS
+            since = datetime_of(now_ms() - round((self.ends[-1].at_seconds - step.since_seconds) * 1000))
+            log.warning("worker.waits", flow=self.flow, away=step.away, since=since.isoformat(timespec="seconds"))
 
     def _where(self) -> str:
         return f" in {self._log_file}" if self._log_file else " above"

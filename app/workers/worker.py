@@ -1,6 +1,6 @@
 """One worker process: joins a flow to its broker, database and exchange, and runs it until it is told to stop.
 
-    python -m app.worker everything [PROCESS_ID ADDRESS,ADDRESS...]
+    python -m app.workers.worker everything [PROCESS_ID ADDRESS,ADDRESS...]
 
 SIGTERM sets a flag, every source ends, the last snapshots are taken, and the process exits with 0. Anything unexpected
 ends it with another code; who started it decides whether to start it again.
@@ -9,34 +9,57 @@ ends it with another code; who started it decides whether to start it again.
 import gc
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import structlog
 from bytewax._bytewax import cli_main
 from bytewax.dataflow import Dataflow
 from bytewax.recovery import RecoveryConfig, init_db_dir
 
-from app.joining import LEDGER_SHARD, join
 from app.logs import configure_logs
-from app.running import find_places, venue_url
+from app.places.addresses import find_places, venue_urls
 from app.settings import Settings, read_settings
-from app.shape import check_shape, shape_of
-from domain.errors import BallastError, FencedError
-from flows import everything, execution, hedging, liability
-from flows.parts import Parts
-from sinks.ledger_standby import await_turn
+from app.troubles import bottom_of
+from app.workers import parts
+from app.workers.ends import code_of
+from app.workers.parts import Joints
+from app.workers.shape import check_shape, shape_of
+from connectors.kafka.origin import origin_of
+from domain.errors import FencedError
+from domain.topics import Topic
+from flows import everything, execution, hedging, ledger, liability
+from flows.edges import Edges
+from sinks.ledger.standby import await_turn
 
-FLOWS: dict[str, Callable[[Parts], Dataflow]] = {
-    "everything": everything.flow,
-    "liability": liability.flow,
-    "hedging": hedging.flow,
-    "execution": execution.flow,
+S = TypeVar("S")
+
+
+class Flow(NamedTuple, Generic[S]):
+    """A flow that can be run: its builder, what its setup is made by, and the topics that it reads."""
+
+    build: Callable[[Edges, S], Dataflow]
+    setup: Callable[[Joints], S]
+    inputs: Sequence[Topic[Any]]
+
+    def join(self, joints: Joints) -> tuple[Dataflow, Edges]:
+        """Build the dataflow, joined to the outside."""
+        joined = parts.edges(joints)
+        return self.build(joined, self.setup(joints)), joined
+
+
+FLOWS: dict[str, Flow[Any]] = {
+    "everything": Flow(everything.flow, parts.of_everything, (*everything.INPUTS, *ledger.INPUTS)),
+    "liability": Flow(liability.flow, parts.of_liability, liability.INPUTS),
+    "hedging": Flow(hedging.flow, parts.of_hedging, hedging.INPUTS),
+    "execution": Flow(execution.flow, parts.of_execution, execution.INPUTS),
+    "ledger": Flow(ledger.flow, parts.of_singles, ledger.INPUTS),
 }
-BOOKING = ("everything", "liability")
-"""The flows that have the ledger's writer in them: one of them works, others stand by or stop."""
+BOOKING = {"everything": parts.SHARDS, "liability": (parts.LIABILITY_SHARD,), "ledger": (parts.SINGLES_SHARD,)}
+"""The flows that have writers of the ledger in them, and of which shards: one of them works, others stand by or stop."""
 
 RECOVERY_PARTITIONS = 4
 """The most processes that a flow can ever have over one recovery folder."""
@@ -77,14 +100,18 @@ def run(name: str, process_id: int | None, addresses: list[str] | None) -> None:
     places = find_places(settings)
     if settings.run.standby and name in BOOKING and process_id in (None, 0):
         log.info("worker.stands_by", flow=name)
-        if not await_turn(places.dsn, LEDGER_SHARD, stopping):
+        if not all(await_turn(places.dsn, shard, stopping) for shard in BOOKING[name]):
             return
-    parts = join(settings, places, venue_url(settings), stopping)
-    flow = FLOWS[name](parts)
+    inputs = sorted({topic.name for topic in FLOWS[name].inputs})
+    origin = origin_of(places.kafka, inputs)
+    flow, joined = FLOWS[name].join(Joints(settings, places, venue_urls(settings), stopping, origin))
     folder = recovery_folder(settings, name)
     if process_id in (None, 0):
         prepare_recovery(folder)
-        check_shape(folder, shape_of(flow, list(parts.partitions), settings.pairing.shards, settings.kafka.lanes))
+        own = [partition for partition in joined.partitions if partition[0] in inputs]
+        fixed = {"lanes": settings.kafka.lanes}
+        for came in check_shape(folder, shape_of(flow, own, origin, fixed)):
+            log.info("worker.new_in_this_flow", flow=name, what=came)
     collect_rarely()
     switch_quickly()
     log.info("worker.started", flow=name, process_id=process_id or 0)
@@ -116,29 +143,19 @@ def prepare_recovery(folder: Path) -> None:
         init_db_dir(folder, RECOVERY_PARTITIONS)
 
 
-def root_cause(error: BaseException) -> BallastError | None:
-    """The BallastError at the bottom of what the engine has wrapped around it, if there is one."""
-    at: BaseException | None = error
-    while at is not None:
-        if isinstance(at, BallastError):
-            return at
-        at = at.__cause__ or at.__context__
-    return None
-
-
 def main() -> None:
     """Run the flow that the command line names; a known trouble is one sentence and its exit code."""
     name, *cluster = sys.argv[1:]
     try:
         run(name, int(cluster[0]) if cluster else None, cluster[1].split(",") if cluster else None)
     except Exception as error:
-        known = root_cause(error)
+        known = bottom_of(error)
         if known is None:
             raise
         print(f"ballast: {known}", file=sys.stderr)
         # A standby that lost the race for the ledger stands by again.
         stands_by = isinstance(known, FencedError) and read_settings().run.standby
-        sys.exit(1 if stands_by else known.exit_code)
+        sys.exit(1 if stands_by else code_of(known))
 
 
 if __name__ == "__main__":

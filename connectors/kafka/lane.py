@@ -9,16 +9,20 @@ partition has reached; what lies before it is handed on, and it is the watermark
 from collections import deque
 from collections.abc import Iterable
 
-from domain.streams import RawBatch, RawMessage
+from domain.streams.records import RawBatch, RawMessage
 
 WAITING_MAX = 20_000
 """A partition that is so many messages ahead is not read for a while."""
 
 
 class Place:
-    """How far one partition has been read, and how far handed on (`next_offset`)."""
+    """How far one partition has been read, and how far handed on (`next_offset`).
 
-    __slots__ = ("at_end", "is_paused", "next_offset", "partition", "read_ms", "topic", "waiting")
+    Offsets have holes: markers of transactions, what was aborted, what was compacted. So once a partition has been read to its
+    end and everything of it was handed on, the next offset is that end, which may lie behind the last message by some.
+    """
+
+    __slots__ = ("at_end", "end_offset", "is_paused", "next_offset", "partition", "read_ms", "topic", "waiting")
 
     def __init__(self, topic: str, partition: int, next_offset: int) -> None:
         self.topic = topic
@@ -26,8 +30,14 @@ class Place:
         self.next_offset = next_offset
         self.read_ms = -1
         self.at_end = False
+        self.end_offset = 0
         self.is_paused = False
         self.waiting: deque[RawMessage] = deque()
+
+    def reach_end(self, end_offset: int) -> None:
+        """Take note that nothing is left to read before this offset."""
+        self.at_end = True
+        self.end_offset = end_offset
 
     def read(self, message: RawMessage) -> None:
         """Take a message that was read."""
@@ -50,6 +60,8 @@ class Place:
             ready.append(waiting.popleft())
         if ready:
             self.next_offset = ready[-1].offset + 1
+        if self.at_end and not waiting:
+            self.next_offset = max(self.next_offset, self.end_offset)
         return ready
 
 

@@ -7,9 +7,11 @@ still on its way, so idle streams never stall live ones. Places are also committ
 to show the lag.
 """
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
+from zlib import crc32
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -17,13 +19,34 @@ from confluent_kafka import Message as KafkaMessage
 from confluent_kafka.admin import AdminClient
 
 from connectors.clock import Clock
-from connectors.lane import Horizon, Place
-from domain.errors import ConfigError
-from domain.streams import RawBatch, RawMessage, source_name
+from connectors.kafka.lane import Horizon, Place
+from domain.errors import AwayError, ConfigError
+from domain.streams.records import RawBatch, RawMessage, source_name
 
 IDLE = timedelta(milliseconds=5)
 SLACK_MS = 25
-METADATA_TIMEOUT_SECONDS = 10.0
+METADATA_TIMEOUT_SECONDS = 60.0
+ASK_SECONDS = 0.5
+WITHOUT_LEADER = {
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+}
+"""What is answered of a partition that was created, until all of the broker knows of it."""
+
+
+AWAY = {
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._MSG_TIMED_OUT,
+    KafkaError._RESOLVE,
+    KafkaError._TIMED_OUT,
+    KafkaError._TRANSPORT,
+    KafkaError.BROKER_NOT_AVAILABLE,
+    KafkaError.NETWORK_EXCEPTION,
+    KafkaError.REQUEST_TIMED_OUT,
+    *WITHOUT_LEADER,
+}
+"""What is said of a broker that does not answer, or is not yet what it was after a start."""
 
 
 class KafkaSettings(NamedTuple):
@@ -39,9 +62,14 @@ def client_options(kafka: KafkaSettings) -> dict[str, Any]:
     return {"bootstrap.servers": kafka.bootstrap, "log_level": 2, "log.connection.close": False, **kafka.options}
 
 
-def list_partitions(kafka: KafkaSettings, topics: Sequence[str]) -> list[tuple[str, int]]:
+def lane_of(topic: str, partition: int, lanes: int) -> int:
+    """Return who reads a partition: by its name, so that a partition that comes moves no other to another lane."""
+    return crc32(source_name(topic, partition).encode()) % lanes
+
+
+def list_partitions(kafka: KafkaSettings, topics: Sequence[str], *, waits: bool = True) -> list[tuple[str, int]]:
     """Every partition of the topics; ConfigError names a topic that is not there, or a broker that does not answer."""
-    found = broker_topics(kafka)
+    found = broker_topics(kafka, waits=waits)
     for topic in topics:
         if topic not in found:
             msg = f"the topic {topic} is not on the broker at {kafka.bootstrap}; create it with: ballast migrate"
@@ -49,19 +77,45 @@ def list_partitions(kafka: KafkaSettings, topics: Sequence[str]) -> list[tuple[s
     return [(topic, partition) for topic in topics for partition in range(found[topic])]
 
 
-def broker_topics(kafka: KafkaSettings) -> dict[str, int]:
-    """Topic name to number of partitions, as the broker lists them."""
-    try:
-        # Asking for all topics creates none; asking for one by name can.
-        metadata = AdminClient(client_options(kafka)).list_topics(timeout=METADATA_TIMEOUT_SECONDS)
-    except KafkaException as error:
-        msg = f"no Kafka broker answers at {kafka.bootstrap} ({error.args[0].str()}); start it or set kafka.bootstrap"
-        raise ConfigError(msg) from error
-    return {name: len(topic.partitions) for name, topic in metadata.topics.items()}
+def broker_topics(kafka: KafkaSettings, *, waits: bool = True) -> dict[str, int]:
+    """Return topic name to number of partitions, as the broker lists them; ConfigError when it does not answer.
+
+    A broker that refuses connections may be about to start: it is waited for as long as one that is slow, unless `waits` is
+    false.
+    """
+    errors: list[KafkaError] = []
+    admin = AdminClient(client_options(kafka) | {"error_cb": errors.append})
+    deadline = time.monotonic() + METADATA_TIMEOUT_SECONDS
+    while True:
+        try:
+            # Asking for all topics creates none; asking for one by name can.
+            topics = admin.list_topics(timeout=ASK_SECONDS).topics
+        except KafkaException as error:
+            admin.poll(0)
+            is_refused = any(one.code() == KafkaError._ALL_BROKERS_DOWN for one in errors)
+            if time.monotonic() > deadline or (is_refused and not waits):
+                msg = (
+                    f"no Kafka broker answers at {kafka.bootstrap} ({error.args[0].str()}); start it or set kafka.bootstrap"
+                )
+                raise AwayError(msg, "Kafka") from error
+        else:
+            return {name: len(topic.partitions) for name, topic in topics.items()}
+
+
+def span_of(consumer: Consumer, topic: str, partition: int) -> tuple[int, int]:
+    """Return the first offset of a partition and the one after its last; a partition that was made just now is waited for."""
+    deadline = time.monotonic() + METADATA_TIMEOUT_SECONDS
+    while True:
+        try:
+            return consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=METADATA_TIMEOUT_SECONDS)
+        except KafkaException as error:
+            if error.args[0].code() not in WITHOUT_LEADER or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
 
 
 class KafkaSource(FixedPartitionedSource[RawBatch, dict[str, int]]):
-    """Reads `partitions` in `lanes`; `until_end` stops at the present end of each instead of waiting for more."""
+    """Reads `partitions` in `lanes`; `watch` is called before each batch, and raises when there is no reading on."""
 
     def __init__(
         self,
@@ -71,6 +125,7 @@ class KafkaSource(FixedPartitionedSource[RawBatch, dict[str, int]]):
         stopping: Callable[[], bool] = lambda: False,
         lanes: int = 1,
         batch_size: int = 4096,
+        watch: Callable[[], None] = lambda: None,
     ) -> None:
         self._kafka = kafka
         self._partitions = partitions
@@ -78,14 +133,15 @@ class KafkaSource(FixedPartitionedSource[RawBatch, dict[str, int]]):
         self._stopping = stopping
         self._lanes = lanes
         self._batch_size = batch_size
+        self._watch = watch
 
     def list_parts(self) -> list[str]:
         return [f"lane-{lane}" for lane in range(self._lanes)]
 
     def build_part(self, step_id: str, for_part: str, resume_state: dict[str, int] | None) -> "_Lane":
         lane = int(for_part.removeprefix("lane-"))
-        mine = [pair for index, pair in enumerate(self._partitions) if index % self._lanes == lane]
-        return _Lane(self._kafka, mine, resume_state or {}, self._clock, self._stopping, self._batch_size)
+        mine = [pair for pair in self._partitions if lane_of(*pair, self._lanes) == lane]
+        return _Lane(self._kafka, mine, resume_state or {}, self._clock, self._stopping, self._batch_size, self._watch)
 
 
 class _Lane(StatefulSourcePartition[RawBatch, dict[str, int]]):
@@ -97,7 +153,9 @@ class _Lane(StatefulSourcePartition[RawBatch, dict[str, int]]):
         clock: Clock,
         stopping: Callable[[], bool],
         batch_size: int,
+        watch: Callable[[], None],
     ) -> None:
+        self._watch = watch
         self._clock = clock
         self._stopping = stopping
         self._batch_size = batch_size
@@ -120,9 +178,7 @@ class _Lane(StatefulSourcePartition[RawBatch, dict[str, int]]):
         self._consumer.assign([TopicPartition(p.topic, p.partition, p.next_offset) for p in self._places.values()])
 
     def _check_offset(self, place: Place, resumed: bool) -> None:
-        low, _ = self._consumer.get_watermark_offsets(
-            TopicPartition(place.topic, place.partition), timeout=METADATA_TIMEOUT_SECONDS
-        )
+        low, _ = span_of(self._consumer, place.topic, place.partition)
         if not resumed:
             place.next_offset = low
         elif place.next_offset < low:
@@ -133,6 +189,7 @@ class _Lane(StatefulSourcePartition[RawBatch, dict[str, int]]):
     def next_batch(self) -> Iterable[RawBatch]:
         if self._stopping():
             raise StopIteration
+        self._watch()
         now_ms = self._clock()
         messages = self._consumer.consume(self._batch_size, 0)
         for message in messages:
@@ -151,10 +208,10 @@ class _Lane(StatefulSourcePartition[RawBatch, dict[str, int]]):
             raw = RawMessage(int(message.offset() or 0), at_ms, _bytes_or_none(message.key()), _bytes(message.value()))
             self._places[key].read(raw)
         elif error.code() == KafkaError._PARTITION_EOF:
-            self._places[key].at_end = True
+            self._places[key].reach_end(int(message.offset() or 0))
         elif error.code() == KafkaError._AUTO_OFFSET_RESET:
             raise ConfigError(_gap(*key, f"has no offset {self._places[key].next_offset} any more, or not yet"))
-        elif not error.retriable():
+        elif not error.retriable() and error.code() not in AWAY:
             msg = f"reading {key[0]}[{key[1]}] failed: {error.str()}"
             raise ConfigError(msg)
 

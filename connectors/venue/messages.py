@@ -1,11 +1,11 @@
-"""From what an exchange says and what was recorded to the messages that the flows read."""
+"""From what an exchange says to the messages that the flows read."""
 
-from domain.exchange_facts import Balances, CashMoved, Filled, OrderState, Position, TransferState
-from domain.execution import Change, Says
-from domain.messages import CashFlow, Fill, Message, OrderReport, TransferReport, VenueBalance, VenuePosition
-from domain.topics import VENUE_ORDERS, VENUE_TRANSFERS
-
-REASON_LENGTH_MAX = 256
+from domain.ids import content_id
+from domain.messages.ops import Alert
+from domain.messages.venue import CashFlow, Fill, VenueBalance, VenuePosition
+from domain.outbox.lifecycle import Says
+from domain.times import datetime_of
+from domain.venue.account import Balances, CashMoved, Filled, OrderState, Position, TransferState
 
 
 def says(state: OrderState | TransferState) -> Says:
@@ -35,17 +35,14 @@ def balance_message(venue: str, balances: Balances) -> VenueBalance:
     return VenueBalance(venue=venue, as_of=balances.as_of_ms, **balances.model_dump(exclude={"as_of_ms"}))
 
 
-def report_message(change: Change) -> tuple[str, Message]:
-    """The report of a state change, with its topic."""
-    common = {
-        "venue": change.venue,
-        "decision_id": change.decision_id,
-        "state": change.state,
-        "reason": change.reason[:REASON_LENGTH_MAX] if change.reason else None,
-        "sequence": change.sequence,
-        "as_of": change.at_ms,
-    }
-    if change.what == "order":
-        report = {"client_order_id": change.client_id, "filled_contracts": change.filled} | common
-        return VENUE_ORDERS.name, OrderReport.model_validate(report)
-    return VENUE_TRANSFERS.name, TransferReport.model_validate({"client_transfer_id": change.client_id} | common)
+def silence_alert(venue: str, since_ms: int, why: str, now_ms: int) -> Alert:
+    """The alert that an exchange does not answer: one trouble for as long as it lasts."""
+    since, heard = f"{datetime_of(since_ms):%Y-%m-%d %H:%M:%S} UTC", " ".join(why.split())[:200]
+    told = f"the exchange of {venue} has not answered since {since} ({heard}), so nothing is sent there and facts grow old"
+    return Alert(
+        id=content_id("venue_silent", venue, str(since_ms)),
+        severity="critical",
+        subject="venue_silent",
+        text=f"{told}; see that it runs, and venues.{venue}.url",
+        as_of=now_ms,
+    )

@@ -7,8 +7,8 @@ when the answer is lost; that is the difference that matters between the three e
 from collections.abc import Sequence
 from typing import Protocol
 
-from domain.exchange_facts import AccountEvent, Balances, OrderState, Position, TransferState
-from domain.messages import CollateralTransfer, HedgeOrder
+from domain.messages.hedging import CollateralTransfer, HedgeOrder
+from domain.venue.account import AccountEvent, Balances, OrderState, Position, TransferState
 
 
 class Unknown(Exception):  # noqa: N818  the word of the field: the fate of the request is not known

@@ -7,14 +7,17 @@ anything may leave. What goes out waits until the hedge is known and inside its 
 the very same bitcoin.
 
     nothing in flight, facts usable  ->  fill the trading account  ->  empty what is too much  ->  keep the buffer
+
+What is decided is cut to the limits of `domain/hedging/limits.py` at last.
 """
 
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 
-from domain.actions import Deposit, FundingAction, FundingToTrading, Hold, Nothing, TradingToFunding, Withdraw
-from domain.guarded import GuardedPolicy, VenueFacts
-from domain.guarded_hedging import is_hedged
+from domain.hedging.actions import Deposit, FundingAction, FundingToTrading, Hold, Nothing, TradingToFunding, Withdraw
+from domain.hedging.guarded_hedge import is_hedged
+from domain.hedging.limits import cut_transfer, price_doubt
+from domain.hedging.policy import Policy, VenueFacts
 from domain.money import (
     MONEY,
     SATS_PER_BTC,
@@ -42,11 +45,22 @@ class _Backing:
     buffer_sats: int
 
 
-def decide_funding_guarded(facts: VenueFacts, policy: GuardedPolicy) -> FundingAction:
+def decide_funding_guarded(facts: VenueFacts, policy: Policy) -> FundingAction:
     """Return the one move of bitcoin to make now, or the reason to wait. No facts make it raise."""
-    hold = _unusable(facts)
-    if hold:
-        return hold
+    wanted = _unusable(facts, policy) or _wanted(facts, policy)
+    if isinstance(wanted, Nothing | Hold):
+        return wanted
+    held = policy.too_soon("transfer", facts.now_ms, facts.last_transfer_at_ms, facts.transfers_refused)
+    return held or _worth_it(cut_transfer(wanted, facts.at_venue_sats, facts.moved_today_sats, policy.limits), policy)
+
+
+def _worth_it(cut: FundingAction, policy: Policy) -> FundingAction:
+    if isinstance(cut, Withdraw) and cut.amount_sats < policy.withdrawal_min_sats:
+        return Hold("limit_below_minimum", f"what the limits leave is less than a withdrawal: {cut.reason}")
+    return cut
+
+
+def _wanted(facts: VenueFacts, policy: Policy) -> FundingAction:
     with localcontext(MONEY):
         backing = _backing(facts, policy)
         fill = _fill(facts, backing, policy)
@@ -58,7 +72,7 @@ def decide_funding_guarded(facts: VenueFacts, policy: GuardedPolicy) -> FundingA
     return wanted
 
 
-def _unusable(facts: VenueFacts) -> Hold | None:
+def _unusable(facts: VenueFacts, policy: Policy) -> Hold | None:
     amounts = (facts.liability_cents, facts.exposure_cents, facts.collateral_sats, facts.funding_sats)
     if facts.transfer_in_flight:
         return Hold("transfer_in_flight", "a transfer is in flight, and its bitcoin is in neither pocket")
@@ -70,10 +84,10 @@ def _unusable(facts: VenueFacts) -> Hold | None:
         return Hold("not_an_amount", "a liability, an exposure or a balance is beyond any amount of money")
     if not is_price(facts.price_cents):
         return Hold("price_unusable", f"{facts.price_cents} cents is no price of a bitcoin")
-    return None
+    return price_doubt(facts.price_cents, facts.mark_cents, facts.usual_price_cents, policy.limits)
 
 
-def _backing(facts: VenueFacts, policy: GuardedPolicy) -> _Backing:
+def _backing(facts: VenueFacts, policy: Policy) -> _Backing:
     liability, funding = Decimal(facts.liability_cents), policy.funding
     hedged = liability > funding.minimum_liability_threshold_cents
     sats_per_cent = SATS_PER_BTC / facts.price_cents
@@ -86,7 +100,7 @@ def _backing(facts: VenueFacts, policy: GuardedPolicy) -> _Backing:
     return _Backing(owed, exposed, larger, dust, buffer)
 
 
-def _fill(facts: VenueFacts, backing: _Backing, policy: GuardedPolicy) -> FundingAction | None:
+def _fill(facts: VenueFacts, backing: _Backing, policy: Policy) -> FundingAction | None:
     """The liquidation guard: collateral comes in before anything goes out (the reference's branches 1, 2, 5 and 8)."""
     highest = facts.collateral_sats * policy.funding.high_bound_ratio_leverage
     near_liquidation = backing.exposure_sats > highest * policy.funding.high_bound_buffer_percentage
@@ -103,7 +117,7 @@ def _fill(facts: VenueFacts, backing: _Backing, policy: GuardedPolicy) -> Fundin
     return Deposit(missing + backing.buffer_sats - facts.funding_sats, rule, f"{why}, and the buffer is empty")
 
 
-def _empty(facts: VenueFacts, backing: _Backing, policy: GuardedPolicy) -> FundingAction | None:
+def _empty(facts: VenueFacts, backing: _Backing, policy: Policy) -> FundingAction | None:
     """Bring collateral that backs nothing out of the trading account (the reference's branches 3 and 6)."""
     if backing.larger_sats >= facts.collateral_sats * policy.funding.low_bound_ratio_leverage:
         return None
@@ -115,7 +129,7 @@ def _empty(facts: VenueFacts, backing: _Backing, policy: GuardedPolicy) -> Fundi
     return TradingToFunding(excess, "collateral_idle", why)
 
 
-def _keep_buffer(facts: VenueFacts, backing: _Backing, policy: GuardedPolicy) -> FundingAction:
+def _keep_buffer(facts: VenueFacts, backing: _Backing, policy: Policy) -> FundingAction:
     """Keep the buffer in its band, or bring all of it home once nothing is backed (branches 4, 7 and 9)."""
     share, buffer = policy.funding.high_bound_buffer_percentage, backing.buffer_sats
     if backing.larger_sats == 0:
@@ -129,14 +143,14 @@ def _keep_buffer(facts: VenueFacts, backing: _Backing, policy: GuardedPolicy) ->
     return Nothing("in_band", "leverage and buffer are inside their bands")
 
 
-def _withdraw(sats: int, backing: _Backing, policy: GuardedPolicy, rule: str, reason: str) -> FundingAction:
+def _withdraw(sats: int, backing: _Backing, policy: Policy, rule: str, reason: str) -> FundingAction:
     least = max(policy.withdrawal_min_sats, backing.dust_sats)
     if sats >= least:
         return Withdraw(sats, rule, f"{reason}: {sats} sats")
     return Nothing(rule, f"{reason}, but {max(0, sats)} sats are less than the {least} that are worth a withdrawal")
 
 
-def _only_when_hedged(wanted: FundingAction, facts: VenueFacts, policy: GuardedPolicy) -> FundingAction:
+def _only_when_hedged(wanted: FundingAction, facts: VenueFacts, policy: Policy) -> FundingAction:
     held = "no bitcoin leaves while"
     if facts.order_in_flight:
         return Hold("outflow_order_in_flight", f"{held} an order is open: {wanted.reason}")

@@ -9,13 +9,14 @@ reached.
 
 from decimal import Decimal, localcontext
 
-from domain.actions import Buy, Close, HedgeAction, Hold, Nothing, Sell
-from domain.guarded import GuardedPolicy, VenueFacts
-from domain.hedging import decide_hedge_reference
+from domain.hedging.actions import Buy, Close, HedgeAction, Hold, Nothing, Sell
+from domain.hedging.limits import price_doubt
+from domain.hedging.policy import Policy, VenueFacts
+from domain.hedging.reference_hedge import decide_hedge_reference
 from domain.money import CENTS_PER_CONTRACT, MONEY, SATS_PER_BTC, floor, is_price
 
 
-def decide_hedge_guarded(facts: VenueFacts, policy: GuardedPolicy) -> HedgeAction:
+def decide_hedge_guarded(facts: VenueFacts, policy: Policy) -> HedgeAction:
     """Return the order to send now, or the reason to wait. No facts make it raise."""
     if facts.order_in_flight:
         return Hold("order_in_flight", "an order is in flight, and what it does to the position is not known yet")
@@ -24,23 +25,18 @@ def decide_hedge_guarded(facts: VenueFacts, policy: GuardedPolicy) -> HedgeActio
     wanted = decide_hedge_reference(facts.liability_cents, facts.exposure_cents, policy.hedge)
     if isinstance(wanted, Nothing | Hold):
         return wanted
-    if _is_too_soon(facts, policy):
-        return Hold("order_rate", f"the last order is less than {policy.order_interval_min_ms} ms ago")
-    return _within_collateral(_within_size(wanted, facts, policy), facts, policy)
+    return policy.too_soon("order", facts.now_ms, facts.last_order_at_ms, facts.orders_refused) or _within_collateral(
+        _within_size(wanted, facts, policy), facts, policy
+    )
 
 
-def is_hedged(facts: VenueFacts, policy: GuardedPolicy) -> bool:
+def is_hedged(facts: VenueFacts, policy: Policy) -> bool:
     """Whether the position is known and inside its band."""
     wanted = decide_hedge_reference(facts.liability_cents, facts.exposure_cents, policy.hedge)
     return facts.is_position_current and isinstance(wanted, Nothing)
 
 
-def _is_too_soon(facts: VenueFacts, policy: GuardedPolicy) -> bool:
-    last = facts.last_order_at_ms
-    return last is not None and facts.now_ms - last < policy.order_interval_min_ms
-
-
-def _within_size(wanted: Sell | Buy | Close, facts: VenueFacts, policy: GuardedPolicy) -> Sell | Buy | Close:
+def _within_size(wanted: Sell | Buy | Close, facts: VenueFacts, policy: Policy) -> Sell | Buy | Close:
     """Cut an order to the size that one order may have; a large position is closed by parts."""
     limit = policy.order_contracts_max
     if isinstance(wanted, Close):
@@ -53,12 +49,15 @@ def _within_size(wanted: Sell | Buy | Close, facts: VenueFacts, policy: GuardedP
     return type(wanted)(limit, wanted.rule, f"{wanted.reason}; {limit} of {wanted.contracts} contracts for now")
 
 
-def _within_collateral(wanted: Sell | Buy | Close, facts: VenueFacts, policy: GuardedPolicy) -> HedgeAction:
+def _within_collateral(wanted: Sell | Buy | Close, facts: VenueFacts, policy: Policy) -> HedgeAction:
     """Cut an order that makes the short grow to what the collateral carries."""
     if not isinstance(wanted, Sell) or facts.exposure_cents >= wanted.contracts * CENTS_PER_CONTRACT:
         return wanted
     if not is_price(facts.price_cents):
         return Hold("price_unusable", f"{facts.price_cents} cents is no price, so the collateral has no worth")
+    doubt = price_doubt(facts.price_cents, facts.mark_cents, facts.usual_price_cents, policy.limits)
+    if doubt is not None:
+        return doubt
     carried = max(0, (facts.exposure_cents + _carried_cents(facts, policy)) // CENTS_PER_CONTRACT)
     if carried == 0:
         return Hold("no_collateral", "no collateral yet for a single contract more")
@@ -68,7 +67,7 @@ def _within_collateral(wanted: Sell | Buy | Close, facts: VenueFacts, policy: Gu
     return Sell(carried, wanted.rule, why)
 
 
-def _carried_cents(facts: VenueFacts, policy: GuardedPolicy) -> int:
+def _carried_cents(facts: VenueFacts, policy: Policy) -> int:
     """The largest short that the collateral carries at the high bound of leverage, in cents."""
     with localcontext(MONEY):
         worth_cents = Decimal(max(0, facts.collateral_sats)) * facts.price_cents / SATS_PER_BTC

@@ -7,7 +7,7 @@ kept inside a band by moves between the pockets, and the buffer by deposits and 
 the rest follows at the next.
 
 The ten branches and their order are stablesats', decision for decision, and its defects with them; they are put right
-in `domain/guarded_funding.py`. Amounts in bitcoin are decimals as the reference computes them, actions are whole
+in `domain/hedging/guarded_funding.py`. Amounts in bitcoin are decimals as the reference computes them, actions are whole
 satoshis.
 """
 
@@ -17,8 +17,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from domain.actions import Deposit, FundingAction, FundingToTrading, Hold, Nothing, TradingToFunding, Withdraw
-from domain.messages import DecimalText
+from domain.hedging.actions import Deposit, FundingAction, FundingToTrading, Hold, Nothing, TradingToFunding, Withdraw
+from domain.messages.fields import DecimalText
 from domain.money import MONEY, btc_from_sats, floor_sats, is_amount, is_price, round_contract_cents, round_sats
 
 _Ratio = Annotated[DecimalText, Field(gt=0)]
@@ -29,14 +29,14 @@ class FundingPolicy(BaseModel):
     """The band of leverage, its safe targets, and the buffer. Names and defaults are the reference system's."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    minimum_transfer_amount_cents: int = Field(default=10_000, ge=0)
-    minimum_funding_balance_btc: DecimalText = Decimal(1)
-    low_bound_ratio_leverage: _Ratio = Decimal(2)
-    low_safebound_ratio_leverage: _Ratio = Decimal(3)
-    high_safebound_ratio_leverage: _Ratio = Decimal(3)
-    high_bound_ratio_leverage: _Ratio = Decimal(4)
-    high_bound_buffer_percentage: _Ratio = Decimal("0.9")
-    minimum_liability_threshold_cents: int = Field(default=5_000, ge=0)
+    minimum_transfer_amount_cents: int = Field(10_000, ge=0, description="smaller transfers are not worth it")
+    minimum_funding_balance_btc: DecimalText = Field(Decimal(1), description="kept in the funding account")
+    low_bound_ratio_leverage: _Ratio = Field(Decimal(2), description="below it, collateral goes back")
+    low_safebound_ratio_leverage: _Ratio = Field(Decimal(3), description="collateral that goes back aims here")
+    high_safebound_ratio_leverage: _Ratio = Field(Decimal(3), description="collateral that comes aims here")
+    high_bound_ratio_leverage: _Ratio = Field(Decimal(4), description="never above it")
+    high_bound_buffer_percentage: _Ratio = Field(Decimal("0.9"), description="act at this share of the bound")
+    minimum_liability_threshold_cents: int = Field(5_000, ge=0, description="a smaller liability needs no collateral")
 
 
 def split_deposit(funding_btc: Decimal, amount_btc: Decimal, minimum_btc: Decimal) -> tuple[Decimal, Decimal]:

@@ -4,15 +4,15 @@ Dollars that users are owed are hedged by a short of the same worth. The short i
 exposure to liability stays inside a band. Below it the short grows to the near side of a narrower safe band, above it
 the short shrinks to the far side, so that a hedge that was just set right does not leave the band at the next small
 trade. A liability too small to hedge has its position closed. This is stablesats' rule, decision for decision; what
-is wrong with it is put right in `domain/guarded_hedging.py`.
+is wrong with it is put right in `domain/hedging/guarded_hedge.py`.
 """
 
 from decimal import Decimal, localcontext
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from domain.actions import Buy, Close, HedgeAction, Hold, Nothing, Sell
-from domain.messages import DecimalText
+from domain.hedging.actions import Buy, Close, HedgeAction, Hold, Nothing, Sell
+from domain.messages.fields import DecimalText
 from domain.money import MONEY, is_amount, plain, round_contracts
 
 
@@ -23,11 +23,11 @@ class HedgePolicy(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    low_bound_ratio_shorting: DecimalText = Decimal("0.95")
-    low_safebound_ratio_shorting: DecimalText = Decimal("0.98")
-    high_safebound_ratio_shorting: DecimalText = Decimal("1.00")
-    high_bound_ratio_shorting: DecimalText = Decimal("1.03")
-    minimum_liability_threshold_cents: int = Field(default=5_000, ge=0)
+    low_bound_ratio_shorting: DecimalText = Field(Decimal("0.95"), description="below it, sell")
+    low_safebound_ratio_shorting: DecimalText = Field(Decimal("0.98"), description="a sale aims here")
+    high_safebound_ratio_shorting: DecimalText = Field(Decimal("1.00"), description="a purchase aims here")
+    high_bound_ratio_shorting: DecimalText = Field(Decimal("1.03"), description="above it, buy")
+    minimum_liability_threshold_cents: int = Field(5_000, ge=0, description="a smaller liability is not hedged")
 
 
 def decide_hedge_reference(

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from domain.journal import Cause, Relation, Transaction
+from domain.ledger.journal import Cause, Entry, Group, Relation, Transaction
 
 _encode_leniently = JSONEncoder(sort_keys=True, separators=(",", ":"), default=repr, skipkeys=True).encode
 _PLAIN = frozenset((str, int, bool, type(None)))
@@ -71,16 +71,14 @@ def body_hash(transaction: Transaction, meta: str | None) -> str:
 
 
 def cause_text(cause: Cause) -> str:
-    """A cause as it is hashed: of a reversal the original's id alone, as it was before there were other relations."""
-    return cause.transaction_id if cause.relation is Relation.REVERSES else f"{cause.relation} {cause.transaction_id}"
+    """Render a cause as it is hashed: what the transaction does, and to which one."""
+    return f"{cause.relation} {cause.transaction_id}"
 
 
 def _ties(transaction: Transaction) -> str:
     """Its cause, expiry and group."""
     cause, expires_at_ms, group = transaction[8:11]
-    ties = "None" if cause is None else cause_text(cause)
-    if cause is not None and cause.relation is not Relation.REVERSES:
-        ties += f" {cause.is_final:d}"
+    ties = "None" if cause is None else f"{cause_text(cause)} {cause.is_final:d}"
     if expires_at_ms is not None or group is not None:
         ties += f"\x1f{expires_at_ms}\x1f" + (f"{group.id}\x1f{group.size}" if group else "")
     return ties
@@ -89,3 +87,14 @@ def _ties(transaction: Transaction) -> str:
 def payload(transaction: Transaction) -> str:
     """The whole transaction as JSON in plain ASCII, whatever is in it: how a refused one is kept."""
     return _encode_leniently({**transaction._asdict(), "entries": [entry._asdict() for entry in transaction.entries]})
+
+
+def transaction_from(kept: Mapping[str, Any]) -> Transaction:
+    """Return the transaction that `payload` wrote; what was no plain JSON comes back as the text that it was kept as."""
+    cause, group = kept["cause"], kept["group"]
+    told = {
+        "entries": tuple([Entry(**entry) for entry in kept["entries"]]),
+        "cause": Cause(Relation(cause[0]), *cause[1:]) if cause else None,
+        "group": Group(*group) if group else None,
+    }
+    return Transaction(**{**kept, **told})

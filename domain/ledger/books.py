@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from domain.accounts import Account
-from domain.journal import Balance, Verdict
+from domain.ledger.accounts import Account
+from domain.ledger.journal import Balance, Verdict
 
 VERSION, ACCOUNT_ID, LIMITED = 0, 7, 8
 TOTALS = slice(1, 7)

@@ -12,8 +12,8 @@ the loser is told how the hold ended. The second step of a hold cannot break a l
 
 from collections.abc import Iterable, Mapping
 
-from domain.books import Held, Key, Origin
-from domain.journal import Cause, Entry, Layer, Relation, Transaction
+from domain.ledger.books import Held, Key, Origin
+from domain.ledger.journal import Cause, Entry, Layer, Relation, Transaction
 
 ENDED = {Relation.CAPTURES: "captured", Relation.VOIDS: "voided", Relation.EXPIRES: "expired"}
 

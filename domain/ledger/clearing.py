@@ -6,16 +6,18 @@ a clearing account: what shard 1 owes shard 0 stands on `CLEARING/1/0`, and the 
 left on them is the break, with amount and age (the view `ledger.clearing_breaks`). All parts go through one home shard, so
 that a transaction over n shards needs n - 1 pairs. This is how Stripe's ledger finds what is missing.
 
-Post the part that may be refused first, and the others when it is posted: the home shard is the one with the limits. Holds
-are captured and voided shard by shard, by the id of the part that holds.
+The home shard is the one with the limits: it books its part first, and what is left to others follows when that is posted, on
+the topic `ledger.crossings`. Only settled money crosses; a hold, and its end, lives in one shard.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import permutations
+from typing import Any
 
-from domain.accounts import Account
 from domain.ids import timed_id
-from domain.journal import CREDIT, DEBIT, Entry, Layer, Ledger, Outcome, Transaction, Verdict
+from domain.ledger.accounts import Account
+from domain.ledger.journal import CREDIT, DEBIT, Entry, Layer, Transaction, reversal_of
+from domain.messages.ledger import Crossing
 
 CLEARING = "Clearing"
 _FIRST_ID, _SHARDS_MAX = 800, 10
@@ -66,14 +68,62 @@ def split(transaction: Transaction, shard_of: Callable[[str], int], home: int) -
     return {shard: _part(transaction, entries, shard, home) for shard, entries in parts.items() if entries}
 
 
-def post_across(ledgers: Mapping[int, Ledger], parts: Mapping[int, Transaction]) -> dict[int, Verdict]:
-    """Post the parts in order, the first one alone: what it is refused, the others are not asked."""
-    verdicts: dict[int, Verdict] = {}
-    for shard, part in parts.items():
-        (verdicts[shard],) = ledgers[shard].post([part]).verdicts
-        if verdicts[shard].outcome not in (Outcome.POSTED, Outcome.DUPLICATE):
-            break
-    return verdicts
+def home_part(transaction: Transaction, shard_of: Callable[[str], int], home: int) -> Transaction:
+    """Return what the home shard books of a transaction, with what it leaves to others in its metadata.
+
+    So the books themselves say what has to follow, and a replay finds it there. What is held stays whole, and is refused by
+    the ledger, which does not know the accounts of other shards.
+    """
+    if any(entry.layer is not Layer.SETTLED for entry in transaction.entries):
+        return transaction
+    parts = split(transaction, shard_of, home)
+    if home not in parts or len(parts) == 1:
+        return transaction
+    own = parts.pop(home)
+    left = {str(shard): _left(part) for shard, part in parts.items()}
+    return own._replace(meta={**own.meta, "crosses": {**own.meta["crosses"], "left": left}})
+
+
+def crossings_of(part: Transaction) -> Iterator[Crossing]:
+    """Yield what other shards have to book, now that the home part is posted."""
+    crosses = part.meta.get("crosses", {})
+    for shard, left in crosses.get("left", {}).items():
+        yield Crossing(
+            id=part_id(crosses["transaction_id"], int(shard)),
+            shard=int(shard),
+            home=crosses["home"],
+            transaction_id=crosses["transaction_id"],
+            template=part.template,
+            effective_at=part.effective_at_ms,
+            entries=tuple(tuple(entry) for entry in left["entries"]),
+            reverses=left["reverses"],
+            correlation_id=part.correlation_id,
+            source=part.source,
+            source_offset=part.source_offset,
+        )
+
+
+def arriving(crossing: Crossing, shard: int) -> Transaction | None:
+    """Return what a shard has to book of a crossing, or None if it is for another shard."""
+    if crossing.shard != shard:
+        return None
+    entries = [Entry(code, currency, Layer(layer), side, n) for code, currency, layer, side, n in crossing.entries]
+    return Transaction(
+        crossing.id,
+        crossing.template,
+        crossing.effective_at,
+        tuple(entries),
+        crossing.correlation_id,
+        crossing.source,
+        crossing.source_offset,
+        {"crosses": {"home": crossing.home, "transaction_id": crossing.transaction_id}},
+        None if crossing.reverses is None else reversal_of(crossing.reverses),
+    )
+
+
+def _left(part: Transaction) -> dict[str, Any]:
+    entries = [[code, currency, int(layer), side, amount] for code, currency, layer, side, amount in part.entries]
+    return {"entries": entries, "reverses": part.reverses}
 
 
 def _nets(entries: Sequence[Entry]) -> list[tuple[str, Layer, int]]:

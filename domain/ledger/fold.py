@@ -1,6 +1,6 @@
 """The heart of the ledger: fold a batch of transactions into verdicts and balances.
 
-Transactions are judged in order, each on what the ones before it left (`domain.judging`), so a batch gives what its
+Transactions are judged in order, each on what the ones before it left (`domain.ledger.judge`), so a batch gives what its
 transactions give one by one. A group is booked member by member and taken back whole if one of them fails. Nothing that
 is handed in is changed; whoever writes the result down takes it over with `advance`.
 """
@@ -8,9 +8,9 @@ is handed in is changed; whoever writes the result down takes it over with `adva
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from domain.books import VERSION, Books, Key
-from domain.journal import Outcome, Transaction, Verdict
-from domain.judging import Folded, judge, take_back
+from domain.ledger.books import VERSION, Books, Key
+from domain.ledger.journal import Outcome, Transaction, Verdict
+from domain.ledger.judge import Folded, judge, take_back
 
 
 def fold(books: Books, transactions: Sequence[Transaction]) -> Folded:

@@ -14,7 +14,7 @@ expiry carry no entries, for the ledger itself adds those that release what is l
 whoever ends a hold need not know what others have captured of it meanwhile.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum, StrEnum
 from typing import Any, NamedTuple, Protocol
 
@@ -113,6 +113,13 @@ class Verdict(NamedTuple):
     shortfall: int | None = None
 
 
+class Judged(NamedTuple):
+    """A posting and what became of it."""
+
+    transaction: Transaction
+    verdict: Verdict
+
+
 class Balance(NamedTuple):
     """One account in one currency, all layers; `version` counts its entries, without gaps."""
 
@@ -147,6 +154,22 @@ class Matter(NamedTuple):
     until_ms: int
 
 
+class TakenBack(NamedTuple):
+    """A reversal that a person has posted, and what it takes back; both without their entries."""
+
+    reversal: Transaction
+    original: Transaction
+
+
+class Heard(NamedTuple):
+    """What others have posted to a shard beside its writer, up to a batch: the balances that they changed, in full, and
+    what they took back."""
+
+    batch_id: int
+    balances: Sequence[Balance] = ()
+    taken_back: Sequence[TakenBack] = ()
+
+
 class Ledger(Protocol):
     """What the booking step needs of a ledger: the one in Postgres and the one in memory both are this."""
 
@@ -158,10 +181,30 @@ class Ledger(Protocol):
         """Every balance there is, in order of account and currency."""
         ...
 
-    def correlated(self, matters: Sequence[Matter]) -> Sequence[Transaction]:
-        """The posted transactions of these matters, without their entries, oldest first."""
+    def open_holds(self) -> Sequence[Transaction]:
+        """The holds of this shard that will expire if nothing ends them before, without their entries."""
+        ...
+
+    def heard(self, after_batch_id: int) -> Heard:
+        """Read what others have posted: the balances that this writer did not know, what was taken back after a batch."""
+        ...
+
+    def newest_batch(self) -> int:
+        """Return the id of the newest batch, by whomever it was posted; 0 when there is none."""
         ...
 
     def close(self) -> None:
         """Give the ledger back; the next writer may take it."""
         ...
+
+
+LEGS = frozenset(("btc_leg", "usd_leg"))
+"""Where the metadata of a user trade has its legs."""
+
+
+class History(NamedTuple):
+    """Two questions to the posted transactions, answered without their entries, oldest first: those of some matters, and those
+    whose metadata names one of some legs."""
+
+    of_matters: Callable[[Sequence[Matter]], Sequence[Transaction]]
+    of_legs: Callable[[Sequence[str]], Sequence[Transaction]]

@@ -8,12 +8,12 @@ be crossed. The rules for repeats are those of the journal. A repeat changes not
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from domain.body import body_hash, meta_text
-from domain.books import VERSION, Books, Key, Known, Origin, Row, Window, blank
-from domain.causes import added_entries, origin_after, origin_of, refused_by
-from domain.journal import Cause, Entry, Outcome, Transaction, Verdict
-from domain.refusals import TOTAL_MAX, closed_to, fits, misshapen, not_entries, over_limit, rejected, unsound
-from domain.velocity import uses
+from domain.ledger.body import body_hash, meta_text
+from domain.ledger.books import VERSION, Books, Key, Known, Origin, Row, Window, blank
+from domain.ledger.causes import added_entries, origin_after, origin_of, refused_by
+from domain.ledger.journal import Cause, Entry, Outcome, Transaction, Verdict
+from domain.ledger.refusals import TOTAL_MAX, closed_to, fits, misshapen, not_entries, over_limit, rejected, unsound
+from domain.ledger.velocity import uses
 
 _SAFE = TOTAL_MAX // 4
 """While a total is below it, neither the amount that led there nor the balance can have too many digits."""

@@ -6,12 +6,12 @@ It keeps everything that it was given, so a test can look at transactions and en
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from domain.accounts import CHART, Account
-from domain.books import Books, Known, Origin, Window, balances
-from domain.causes import origin_of
-from domain.fold import advance, fold
-from domain.journal import Balance, Booked, Matter, Transaction
-from domain.judging import EntryLine, Folded, Posted, Refused
+from domain.ledger.accounts import CHART, Account, numbered
+from domain.ledger.books import Books, Known, Origin, Window, balances
+from domain.ledger.causes import origin_of
+from domain.ledger.fold import advance, fold
+from domain.ledger.journal import LEGS, Balance, Booked, Heard, History, Matter, Transaction
+from domain.ledger.judge import EntryLine, Folded, Posted, Refused
 
 
 class MemoryLedger:
@@ -21,12 +21,13 @@ class MemoryLedger:
         self._known: dict[str, Known] = {}
         self._origins: dict[str, Origin] = {}
         self._used: dict[Window, int] = {}
-        by_code = {account.code: account for account in accounts}
+        by_code = {account.code: account for account in numbered(accounts)}
         summaries = frozenset([account.parent for account in by_code.values() if account.parent is not None])
         self._books = Books(by_code, {}, self._known, {}, self._used, closed_until_ms, summaries)
         self._codes = {account.id: account.code for account in by_code.values()}
         self._posted: list[Posted] = []
         self._by_id: dict[str, Transaction] = {}
+        self._matters_of: dict[str, set[str]] = {}
         self._entries: list[EntryLine] = []
         self.rejected: list[Refused] = []
         self.conflicts: list[Refused] = []
@@ -46,6 +47,9 @@ class MemoryLedger:
         self._used.update(folded.used)
         self._by_id.update({posted.transaction.id: posted.transaction for posted in folded.posted})
         self._posted += folded.posted
+        for transaction in (posted.transaction for posted in folded.posted):
+            for side in transaction.meta.keys() & LEGS:
+                self._matters_of.setdefault(transaction.meta[side]["id"], set()).add(transaction.correlation_id)
         self._entries += folded.entries
         self.rejected += folded.rejected
         self.conflicts += folded.conflicts
@@ -57,11 +61,36 @@ class MemoryLedger:
         """Every balance there is, in order of account and currency."""
         return balances(self._books.rows, self._books.rows)
 
-    def correlated(self, matters: Sequence[Matter]) -> list[Transaction]:
-        """The posted transactions of these matters, without their entries, oldest first."""
+    def history(self) -> History:
+        """What was posted, by matter and by leg."""
+        return History(self._of_matters, self._of_legs)
+
+    def _of_matters(self, matters: Sequence[Matter]) -> list[Transaction]:
         wanted = {matter.correlation_id: matter for matter in matters}
         about = [(posted.transaction, wanted.get(posted.transaction.correlation_id)) for posted in self._posted]
         return [one._replace(entries=()) for one, of in about if of and of.since_ms <= one.effective_at_ms < of.until_ms]
+
+    def _of_legs(self, leg_ids: Sequence[str]) -> list[Transaction]:
+        wanted = {matter for leg_id in leg_ids for matter in self._matters_of.get(leg_id, ())}
+        about = (
+            [posted.transaction for posted in self._posted if posted.transaction.correlation_id in wanted] if wanted else []
+        )
+        return [one._replace(entries=()) for one in about]
+
+    def open_holds(self) -> list[Transaction]:
+        """The holds that will expire if nothing ends them before, without their entries."""
+        open_ = [
+            p.transaction for p in self._posted if p.transaction.expires_at_ms and not self._origin(p.transaction.id).ended
+        ]
+        return [one._replace(entries=()) for one in open_]
+
+    def heard(self, after_batch_id: int) -> Heard:
+        """Nothing: nobody else has these books."""
+        return Heard(after_batch_id)
+
+    def newest_batch(self) -> int:
+        """None: what is saved beside these books does not outlive them."""
+        return 0
 
     def close(self) -> None:
         """Nothing to give back."""

@@ -27,19 +27,19 @@ over_velocity                    what is available of an account would fall too 
 import re
 from collections.abc import Mapping, Sequence
 
-from domain.books import Books, Key, Row, available, reachable
-from domain.journal import CREDIT, DEBIT, Entry, Layer, Outcome, Transaction, Verdict
+from domain.ledger.books import Books, Key, Row, available, reachable
+from domain.ledger.journal import CREDIT, DEBIT, Entry, Layer, Outcome, Transaction, Verdict
 
 REASONS = frozenset(
     """
-    one_legged too_many_entries bad_time bad_meta closed_period unknown_cause unknown_reversal before_cause
+    one_legged too_many_entries bad_time bad_meta closed_period unknown_cause before_cause
     already_reversed not_a_mirror not_a_hold already_captured already_voided already_expired hold_expired not_expired
-    over_capture nothing_captured unexpected_hold unexpected_entries unnamed_release over_release group_refused
+    over_capture nothing_captured unexpected_hold unexpected_entries unnamed_release group_refused
     group_incomplete bad_group zero_amount not_whole bad_side bad_layer unknown_account account_frozen account_closed
     not_a_leaf bad_currency wrong_currency unbalanced too_large over_limit over_velocity
     """.split()  # noqa: SIM905 - a list of names, not forty lines
 )
-"""Every reason for which a ledger has ever refused: another one was not written by it."""
+"""Every reason for which a ledger refuses: another one was not written by it."""
 
 ENTRIES_MIN, ENTRIES_MAX = 2, 64
 TOTAL_MAX = 10**38

@@ -8,9 +8,9 @@ not counted a second time, and what it gives back is given back to that window.
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from domain.accounts import Account
-from domain.books import Key, Window
-from domain.journal import Entry, Layer
+from domain.ledger.accounts import Account
+from domain.ledger.books import Key, Window
+from domain.ledger.journal import Entry, Layer
 
 
 class Use(NamedTuple):

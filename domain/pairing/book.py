@@ -1,12 +1,21 @@
-"""The pairing book: the state machine that turns legs into trades, for one shard of the dealer's transactions.
+"""The pairing book: the state machine that turns legs into trades.
 
-The book keeps a page per pairing key (`domain/pairing_page.py`). Once per instant it takes all new legs, merges what
+There is one for all legs, since a leg is known by its id alone: told again with another second, it is still the same leg.
+
+The book keeps a page per pairing key (`domain/pairing/page.py`). Once per instant it takes all new legs, merges what
 the ledger knows, and settles the pages touched: live pairs that are no longer the best are reversed first, then the
 best ones that are not live are booked. So with everything known in one instant nothing wrong is ever booked, and
 whatever the order and the number of instants, the pairs that end up live are a function of the set of legs alone.
 
-A leg's status moves on: PENDING waits, SUCCESS pairs, FAILURE is dropped, and SUCCESS beats FAILURE whatever came
-first. In everything else the first word on a leg stands, and another is refused as a conflict.
+What is said of one leg may change, and one word is chosen by a rule:
+
+* SUCCESS decides, whatever came before or comes after with another status: it may have another time, amount or memo than the
+  PENDING word, and moves the leg to where it belongs then. FAILURE drops a leg of which nothing but PENDING was told.
+* Of two SUCCESS words with different bodies nothing tells which is right: the first stands, and the other is refused as a
+  conflict, which a person hears of.
+* The same again, and what says less than is known, is silent.
+
+So where no two SUCCESS words contradict each other, what is paired does not depend on the order of the words either.
 
 A leg without a partner waits, for ever if need be: it is never forgotten, and when it has waited for `age_max_ms` of
 stream time a person is told, once. The age runs from when the book first had it waiting, not from `created_at`: a
@@ -19,10 +28,9 @@ good. What it pairs then depends on the order of arrival; it is there to compare
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
-from domain.legs import Leg, pairing_key, same_but_status
-from domain.pairing_effects import (
+from domain.pairing.effects import (
     Arrival,
     Effect,
     KnownTrade,
@@ -34,43 +42,50 @@ from domain.pairing_effects import (
     TradeUnpaired,
     WaitState,
 )
-from domain.pairing_page import Page
-from domain.pairing_worths import IdPair
-from domain.streams import Record
-from domain.waiting_legs import Waiting, WaitingLegs
+from domain.pairing.legs import Leg, difference, pairing_key
+from domain.pairing.match import Pair, match_two
+from domain.pairing.page import Page
+from domain.pairing.waiting import Waiting, WaitingLegs
+from domain.pairing.worths import IdPair
+from domain.streams.records import Record, Snapshot
 
 Rule = Literal["closest", "first"]
 
-_FAILED_LATE = "the leg is reported as failed after it was reported as successful; the success stands"
+_FAILED_LATE = "the leg is told as failed after it was told as successful; the success stands, and so does its trade"
+_WORTHLESS = "the leg is worth less than half a cent and cannot be paired"
 
 
 @dataclass(slots=True)
 class _Instant:
-    """What one instant touches: pages by key with the last record that did, and legs by id with theirs."""
+    """What one instant touches: pages by key with the last record that did, and legs by id with theirs; and couples, two legs
+    alone under a new key, with the later of their records."""
 
     at_ms: int
-    pages: dict[str, Record] = field(default_factory=dict)
-    legs: dict[str, Record] = field(default_factory=dict)
+    couples: dict[str, tuple[Pair, Record[Arrival]]] = field(default_factory=dict)
+    pages: dict[str, Record[Arrival]] = field(default_factory=dict)
+    legs: dict[str, Record[Arrival]] = field(default_factory=dict)
     refused: list[Effect] = field(default_factory=list)
 
 
 class PairingBook:
-    """Pairs the legs of one shard; a `domain.streams.Machine` over records of `Arrival`."""
+    """Pairs all legs; a `domain.streams.records.Machine` over records of `Arrival`."""
 
     version = 1
 
     def __init__(self, rule: Rule = "closest", age_max_ms: int = 600_000) -> None:
         self._rule = rule
         self._pages: dict[str, Page] = {}
+        # Nearly every page is never more than two legs that fit, so it is made only when a third word comes.
+        self._couples: dict[str, Pair] = {}
         self._key_of: dict[str, str] = {}
         self._waiting = WaitingLegs(age_max_ms)
         # Pages in which nothing waits, in the order in which they were last touched.
         self._settled: OrderedDict[str, int] = OrderedDict()
 
-    def apply(self, at_ms: int, records: Sequence[Record]) -> list[Effect]:
+    def apply(self, at_ms: int, records: Sequence[Record[Arrival]]) -> list[Effect]:
         """Take all legs of one instant; return refusals, then reversals, pairs and waiting legs, each in order."""
         instant = _Instant(at_ms)
-        for record in records:
+        for record in self._without_couples(records, instant):
             self._take(record, instant)
         unpaired, paired = self._settle(instant)
         return [*instant.refused, *unpaired, *paired, *self._announce(instant)]
@@ -88,51 +103,41 @@ class PairingBook:
             effects.append(LegTooOld(leg, key, since_ms, at_ms))
         return effects
 
-    def knows(self, key: str) -> bool:
-        """Whether the book remembers this pairing key; if not, an arrival should bring what the ledger knows."""
-        return key in self._pages
-
     def forget(self, before_ms: int) -> int:
         """Drop the pages without waiting legs that were not touched since `before_ms`; return how many."""
         count = 0
         while (oldest := next(iter(self._settled.items()), None)) and oldest[1] < before_ms:
             key, _ = self._settled.popitem(last=False)
-            for leg_id in self._pages.pop(key).legs:
+            couple = self._couples.pop(key, None)
+            leg_ids = [leg.id for leg in couple] if couple else self._pages.pop(key).legs
+            for leg_id in leg_ids:
                 self._key_of.pop(leg_id, None)
             count += 1
         return count
 
-    @property
-    def waiting_count(self) -> int:
-        """How many legs have no partner yet."""
-        return len(self._waiting)
+    def gauges(self) -> dict[str, int]:
+        """How many legs wait for a partner, what they are worth, and since when the oldest does, of all and of those
+        that have not waited too long (0: none waits)."""
+        return {
+            "waiting_legs": len(self._waiting),
+            "waiting_worth_cents": self._waiting.worth_cents,
+            "oldest_waiting_since_ms": self._waiting.oldest_since_ms or 0,
+            "fresh_waiting_since_ms": self._waiting.fresh_since_ms or 0,
+        }
 
-    @property
-    def waiting_worth_cents(self) -> int:
-        """What they are worth together."""
-        return self._waiting.worth_cents
-
-    @property
-    def oldest_waiting_since_ms(self) -> int | None:
-        """Since when the leg that has waited longest waits, in stream time."""
-        return self._waiting.oldest_since_ms
-
-    def snapshot(self) -> tuple[Any, ...]:
+    def snapshot(self) -> Snapshot:
         """The pages with waiting legs as tuples, sharing nothing that changes; a page that did not change costs nothing.
 
         Settled pages are left out: whoever goes on from a snapshot has their trades brought along from the ledger.
         """
         pages = tuple((key, *page.freeze()) for key, page in self._pages.items() if page.waiting_count)
         waiting = tuple((leg_id, *fields) for leg_id, fields in self._waiting)
-        return (self.version, pages, waiting)
+        return pages, waiting
 
     @classmethod
-    def restore(cls, snapshot: Sequence[Any], rule: Rule = "closest", age_max_ms: int = 600_000) -> "PairingBook":
+    def restore(cls, snapshot: Snapshot, rule: Rule = "closest", age_max_ms: int = 600_000) -> "PairingBook":
         """The book that `snapshot` was taken of, under settings that may differ."""
-        version, pages, waiting = snapshot
-        if version != cls.version:
-            msg = f"the pairing book reads snapshots of version {cls.version}, not {version}"
-            raise ValueError(msg)
+        pages, waiting = snapshot
         book = cls(rule, age_max_ms)
         for key, *frozen in pages:
             book._pages[key] = page = Page.thaw(frozen)
@@ -141,38 +146,82 @@ class PairingBook:
             book._wait(leg_id, Waiting(*fields))
         return book
 
-    def _take(self, record: Record, instant: _Instant) -> None:
-        arrival: Arrival = record.value
+    def _without_couples(self, records: Sequence[Record[Arrival]], instant: _Instant) -> Iterable[Record[Arrival]]:
+        """Take the couples of an instant in which nothing is known from before, and return the other records, in order.
+
+        That is the short way of `_take` and `_settle`, with the same outcome.
+        """
+        if len({record.value.leg.id for record in records}) < len(records) or any(r.value.known for r in records):
+            return records
+        keys = [record.value.key or pairing_key(record.value.leg) for record in records]
+        by_key: dict[str, list[Record[Arrival]]] = {}
+        for key, record in zip(keys, records, strict=True):
+            by_key.setdefault(key, []).append(record)
+        for key, alone in by_key.items():
+            if len(alone) == 2 and self._is_new(key, alone) and (pair := match_two(alone[0].value.leg, alone[1].value.leg)):
+                instant.couples[key] = pair, max(alone, key=_place)
+        return [record for key, record in zip(keys, records, strict=True) if key not in instant.couples]
+
+    def _is_new(self, key: str, records: Sequence[Record[Arrival]]) -> bool:
+        legs = [record.value.leg for record in records]
+        return (
+            key not in self._pages
+            and key not in self._couples
+            and all(leg.status == "SUCCESS" and leg.cents and leg.id not in self._key_of for leg in legs)
+        )
+
+    def _take(self, record: Record[Arrival], instant: _Instant) -> None:
+        arrival = record.value
         for trade in arrival.known:
             self._know(trade, record, instant)
         leg = arrival.leg
         key = self._key_of.get(leg.id)
         if key is not None:
-            self._take_again(leg, self._pages[key].legs[leg.id], key, record, instant)
+            self._take_again(leg, self._page(key, instant.at_ms).legs[leg.id], record, instant)
         elif leg.cents == 0:
-            _refuse(leg, "worthless", "the leg is worth less than half a cent and cannot be paired", record, instant)
+            _refuse(leg, "worthless", _WORTHLESS, record, instant)
         else:
             self._put(leg, arrival.key or pairing_key(leg), record, instant)
 
-    def _take_again(self, leg: Leg, before: Leg, key: str, record: Record, instant: _Instant) -> None:
+    def _take_again(self, leg: Leg, before: Leg, record: Record[Arrival], instant: _Instant) -> None:
         """Take another word on a leg that the book has."""
-        if leg == before:
+        if leg == before or leg.status == "PENDING":
             return
-        if not same_but_status(before, leg):
-            _refuse(leg, "conflict", f"the leg was first told as {before}, and now as {leg}", record, instant)
-        elif before.status == "PENDING" or leg.status == "SUCCESS":
-            self._put(leg, key, record, instant)
-        elif leg.status == "FAILURE":
-            _refuse(leg, "failed", _FAILED_LATE, record, instant)
+        if before.status == "SUCCESS":
+            if leg.status == "SUCCESS":
+                _refuse(leg, "conflict", difference(before, leg), record, instant)
+            else:
+                _refuse(leg, "failed", _FAILED_LATE, record, instant)
+        elif leg.status == "SUCCESS" and leg.cents:
+            self._put(leg, record.value.key or pairing_key(leg), record, instant)
+        elif before.status == "PENDING":
+            # It ends where it is: what failed, or is worth nothing, belongs nowhere else.
+            self._put(before._replace(status="FAILURE"), self._key_of[leg.id], record, instant)
 
-    def _put(self, leg: Leg, key: str, record: Record, instant: _Instant) -> None:
+    def _put(self, leg: Leg, key: str, record: Record[Arrival], instant: _Instant) -> None:
+        self._leave(leg.id, key, record, instant)
         self._page(key, instant.at_ms).put(leg)
         self._key_of[leg.id] = key
         instant.pages[key] = instant.legs[leg.id] = record
         if leg.status == "FAILURE":
             _refuse(leg, "failed", "the leg failed and will not be paired", record, instant)
 
-    def _know(self, trade: KnownTrade, record: Record, instant: _Instant) -> None:
+    def _leave(self, leg_id: str, key: str, record: Record[Arrival], instant: _Instant) -> None:
+        """Take a leg off the page where it waits, if it belongs on another; one that is paired stays where it is."""
+        old = self._key_of.get(leg_id, key)
+        if old == key or leg_id in self._page(old, instant.at_ms).partners:
+            return
+        self._pages[old].remove(leg_id)
+        instant.pages[old] = record
+        waiting = self._waiting.get(leg_id)
+        if waiting is not None:
+            self._pages[old].waiting_count -= 1
+            self._waiting.move(leg_id, key)
+            self._page(key, instant.at_ms).waiting_count += 1
+
+    def _know(self, trade: KnownTrade, record: Record[Arrival], instant: _Instant) -> None:
+        for leg in (trade.btc, trade.usd):
+            self._leave(leg.id, trade.key, record, instant)
         self._page(trade.key, instant.at_ms).know(trade)
         instant.pages[trade.key] = record
         for leg in (trade.btc, trade.usd):
@@ -182,14 +231,18 @@ class PairingBook:
     def _page(self, key: str, at_ms: int) -> Page:
         page = self._pages.get(key)
         if page is None:
-            page = self._pages[key] = Page(at_ms)
+            couple = self._couples.pop(key, None)
+            page = self._pages[key] = Page(at_ms) if couple is None else Page.of_couple(at_ms, *couple)
         return page
 
     def _settle(self, instant: _Instant) -> tuple[list[Effect], list[Effect]]:
         """Settle the pages touched: the reversals and the pairs, in order of key and ids."""
         unpaired: list[Effect] = []
         paired: list[Effect] = []
-        for key in sorted(instant.pages):
+        for key in sorted({**instant.couples, **instant.pages}):
+            if key in instant.couples:
+                paired.append(self._settle_couple(key, instant))
+                continue
             page = self._pages[key]
             drop, take = page.settle_closest() if self._rule == "closest" else page.settle_first()
             unpaired.extend(_turned(TradeUnpaired, page, pair, key, instant) for pair in drop)
@@ -198,6 +251,13 @@ class PairingBook:
                 for leg_id in pair:
                     instant.legs.setdefault(leg_id, instant.pages[key])
         return unpaired, paired
+
+    def _settle_couple(self, key: str, instant: _Instant) -> TradePaired:
+        couple, cause = instant.couples[key]
+        self._couples[key] = couple
+        self._settled[key] = instant.at_ms
+        self._key_of.update((leg.id, key) for leg in couple)
+        return TradePaired(*couple, 0, key, cause.source, cause.offset)
 
     def _announce(self, instant: _Instant) -> list[Effect]:
         """Tell of the legs that began or ceased to wait, and see which pages may be forgotten."""
@@ -243,15 +303,19 @@ def _state(page: Page, leg_id: str) -> WaitState:
     return "dropped" if status == "FAILURE" else "pending" if status == "PENDING" else "waiting"
 
 
+def _place(record: Record[Arrival]) -> tuple[str, int]:
+    return record.source, record.offset
+
+
 def _turned(
     effect: type[TradePaired] | type[TradeUnpaired], page: Page, pair: IdPair, key: str, instant: _Instant
 ) -> Effect:
     """A booking or a reversal of a pair, caused by the later of its legs, or else by what last touched its page."""
     causes = [instant.legs[leg_id] for leg_id in pair if leg_id in instant.legs]
-    cause = max(causes, key=lambda record: (record.source, record.offset)) if causes else instant.pages[key]
+    cause = max(causes, key=_place) if causes else instant.pages[key]
     btc, usd = (page.legs[leg_id] for leg_id in pair)
     return effect(btc, usd, page.turn(pair), key, cause.source, cause.offset)
 
 
-def _refuse(leg: Leg, reason: RefusalReason, detail: str, record: Record, instant: _Instant) -> None:
+def _refuse(leg: Leg, reason: RefusalReason, detail: str, record: Record[Arrival], instant: _Instant) -> None:
     instant.refused.append(LegRefused(leg.id, reason, detail, record.source, record.offset))

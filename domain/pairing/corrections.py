@@ -3,7 +3,7 @@
 The reference system pairs what it has, records it, and finds out later that a leg it had not yet seen fits better. A
 new trade that repeats a recorded one is dropped; one that takes a leg from recorded trades is inserted, and those are
 marked bad and reversed afterwards. Our own pairing book does the same before anything is booked
-(`domain/pairing_book.py`); this rule stands beside it to reproduce the reference.
+(`domain/pairing/book.py`); this rule stands beside it to reproduce the reference.
 """
 
 from collections.abc import Iterable, Sequence

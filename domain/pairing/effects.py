@@ -8,7 +8,7 @@ of the message that brought the effect about.
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from domain.legs import Leg
+from domain.pairing.legs import Leg
 
 WaitState = Literal["waiting", "pending", "too_old", "paired", "dropped"]
 RefusalReason = Literal["failed", "conflict", "worthless"]

@@ -2,13 +2,13 @@
 
 A user trade leaves two legs in the wallet, one in bitcoin and one in dollars, in opposite directions. Nothing in a
 leg names its partner for sure, so legs are first sorted by what two partners must have in common, the *pairing key*,
-and then matched inside it by their worth (`domain/pairing.py`).
+and then matched inside it by their worth (`domain/pairing/match.py`).
 """
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from domain.messages import DealerTransaction
+from domain.messages.dealer import DealerTransaction
 from domain.money import worth_cents
 
 JOURNAL_PREFIX = "JournalId:"
@@ -71,9 +71,15 @@ def pairing_key(leg: Leg) -> str:
     return f"{leg.created_at_ms // 1000}/{side}/{len(leg.method)}/{leg.method}/{journal}"
 
 
-def same_but_status(one: Leg, other: Leg) -> bool:
-    """Whether two words on the same leg agree in everything but its status, which may move on."""
-    return one == other._replace(status=one.status)
+def difference(first: Leg, other: Leg) -> str:
+    """Return a sentence that names what a later word on a leg says otherwise than the first."""
+    told = zip(Leg._fields, first, other, strict=True)
+    parts = [f"{name} {_shown(was)}, now {_shown(now)}" for name, was, now in told if was != now]
+    return f"the leg was first told with {'; '.join(parts)}; the first word stands"
+
+
+def _shown(value: str | int | None) -> str:
+    return "nothing" if value is None else f'"{value}"' if isinstance(value, str) else str(value)
 
 
 def to_json(leg: Leg) -> dict[str, Any]:

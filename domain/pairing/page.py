@@ -6,16 +6,16 @@ counts of two memories of one page merge by taking the larger.
 
 To settle a page is to compare the pairs that should be live with those that are. What should be live is
 `match_closest` of all legs that succeeded; without a journal it is kept up as legs are added
-(`domain/pairing_worths.py`).
+(`domain/pairing/worths.py`).
 """
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from domain.legs import Leg, has_journal
-from domain.pairing import match_closest, match_first
-from domain.pairing_effects import KnownTrade
-from domain.pairing_worths import IdPair, Worths
+from domain.pairing.effects import KnownTrade
+from domain.pairing.legs import Leg, has_journal
+from domain.pairing.match import match_closest, match_first
+from domain.pairing.worths import IdPair, Worths
 
 
 class Change(NamedTuple):
@@ -45,12 +45,26 @@ class Page:
         self._stale = False
         self._frozen: tuple[Any, ...] | None = None
 
+    @classmethod
+    def of_couple(cls, touched_ms: int, btc: Leg, usd: Leg) -> "Page":
+        """Return the page on which nothing stands but one live pair, booked once."""
+        page = cls(touched_ms)
+        page.legs = {btc.id: btc, usd.id: usd}
+        page.counts = {(btc.id, usd.id): 1}
+        page.partners = {btc.id: usd.id, usd.id: btc.id}
+        return page
+
     def put(self, leg: Leg) -> None:
         """Take a leg, or a newer word on one; it can be paired once it has succeeded."""
         self.legs[leg.id] = leg
         self._frozen = None
         if leg.status == "SUCCESS":
             self._new.append(leg)
+
+    def remove(self, leg_id: str) -> None:
+        """Forget a leg that is in no live pair: it belongs on another page."""
+        del self.legs[leg_id]
+        self._stale, self._frozen = True, None
 
     def know(self, trade: KnownTrade) -> None:
         """Take what the ledger holds of a pair. What was booked is a fact: its legs stand as they were booked."""

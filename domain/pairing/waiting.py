@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from domain.pairing_effects import WaitState
+from domain.pairing.effects import WaitState
 
 
 class Waiting(NamedTuple):
@@ -21,7 +21,7 @@ class Waiting(NamedTuple):
 
 
 class WaitingLegs:
-    """The waiting legs of one shard, by id."""
+    """The waiting legs, by id."""
 
     __slots__ = ("_age_max_ms", "_fresh", "_old", "worth_cents")
 
@@ -53,14 +53,19 @@ class WaitingLegs:
         """Let a leg that is not too old wait on in another state, in its place."""
         self._fresh[leg_id] = self._fresh[leg_id]._replace(state=state)
 
+    def move(self, leg_id: str, key: str) -> None:
+        """Let a leg wait on under another key, in its place."""
+        queue = self._fresh if leg_id in self._fresh else self._old
+        queue[leg_id] = queue[leg_id]._replace(key=key)
+
     def remove(self, leg_id: str) -> None:
         """Let a leg wait no longer."""
         self.worth_cents -= (self._fresh.pop(leg_id, None) or self._old.pop(leg_id)).cents
 
     def wake_at_ms(self) -> int | None:
         """When the next leg will have waited too long."""
-        waiting = next(iter(self._fresh.values()), None)
-        return None if waiting is None else waiting.since_ms + self._age_max_ms
+        since_ms = self.fresh_since_ms
+        return None if since_ms is None else since_ms + self._age_max_ms
 
     def grow_old(self, at_ms: int) -> Iterator[tuple[str, Waiting]]:
         """The legs that have waited too long by now, each of them once."""
@@ -68,6 +73,12 @@ class WaitingLegs:
             leg_id, waiting = self._fresh.popitem(last=False)
             self._old[leg_id] = waiting._replace(state="too_old")
             yield leg_id, waiting
+
+    @property
+    def fresh_since_ms(self) -> int | None:
+        """Since when the leg waits that will be the next to have waited too long."""
+        waiting = next(iter(self._fresh.values()), None)
+        return waiting and waiting.since_ms
 
     @property
     def oldest_since_ms(self) -> int | None:

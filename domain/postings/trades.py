@@ -6,18 +6,13 @@ effective when its trade was: it takes back what should never have been there.
 
 from typing import Any
 
-from domain import legs
-from domain.journal import Transaction
-from domain.messages import CashFlow, Fill
-from domain.money import CENTS_PER_CONTRACT
-from domain.pairing_effects import Arrival, TradePaired, TradeUnpaired
-from domain.streams import Record
-from domain.templates import (
-    CASH_FLOWS,
+from domain.ledger.journal import Transaction
+from domain.pairing import legs
+from domain.pairing.effects import Effect, TradePaired, TradeUnpaired
+from domain.streams.records import Record
+from domain.templates.user_trades import (
     USER_BUYS_USD,
     USER_SELLS_USD,
-    decrease_exchange_position,
-    increase_exchange_position,
     revert_user_buys_usd,
     revert_user_sells_usd,
     trade_id,
@@ -26,12 +21,7 @@ from domain.templates import (
 )
 
 
-def second_of(arrival: Arrival) -> str:
-    """Legs of one second meet in one shard, whatever else they say, so that a repeated id is seen to be one."""
-    return str(arrival.leg.created_at_ms // 1000)
-
-
-def post_effect(record: Record) -> Transaction | None:
+def post_effect(record: Record[Effect]) -> Transaction | None:
     """A pair is booked, a pair that fell apart is reversed; nothing else is."""
     effect = record.value
     if isinstance(effect, TradePaired):
@@ -64,32 +54,3 @@ def _facts(pair: TradePaired | TradeUnpaired) -> dict[str, Any]:
         "source": pair.source,
         "source_offset": pair.source_offset,
     }
-
-
-def post_fill(record: Record) -> Transaction | None:
-    """The mirror of the position moves by what was executed: selling lowers the signed exposure."""
-    fill: Fill = record.value
-    change = increase_exchange_position if fill.contracts > 0 else decrease_exchange_position
-    return change(
-        abs(fill.contracts) * CENTS_PER_CONTRACT,
-        effective_at_ms=fill.as_of,
-        venue=fill.venue,
-        instrument=fill.instrument,
-        sequence=fill.sequence,
-        source=record.source,
-        source_offset=record.offset,
-    )
-
-
-def post_cash_flow(record: Record) -> Transaction | None:
-    """A line of the exchange's own history, by its kind."""
-    flow: CashFlow = record.value
-    return CASH_FLOWS[flow.kind](
-        flow.amount_sats,
-        effective_at_ms=flow.as_of,
-        venue=flow.venue,
-        flow_id=flow.id,
-        client_id=flow.client_id,
-        source=record.source,
-        source_offset=record.offset,
-    )

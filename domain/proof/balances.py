@@ -4,11 +4,11 @@ A balance is the sum of its entries, and nothing but a copy: no hash covers it. 
 batches and rows, shows here alone.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from domain.chain_rows import BALANCE_COLUMNS, AccountRow, Cells, EntryRow
+from domain.proof.rows import BALANCE_COLUMNS, NO_HASH, AccountRow, Cells, EntryRow
 
 _BLANK = [0] * len(BALANCE_COLUMNS[2:])
 
@@ -19,10 +19,12 @@ _Key = tuple[int, str]
 class Followed:
     """How far the entries have been followed: version and totals by account number and currency, as a balance has them.
 
-    `doubtful` are those where an entry did not follow the one before it.
+    `doubtful` are those where an entry did not follow the one before it. `accounts_hashes` are those that the history of the
+    accounts has.
     """
 
     accounts: Mapping[int, AccountRow]
+    accounts_hashes: Container[str] = (NO_HASH,)
     rows: dict[_Key, list[int]] = field(default_factory=dict)
     doubtful: set[_Key] = field(default_factory=set)
 

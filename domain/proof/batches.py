@@ -7,7 +7,7 @@ an error but a finding: it stands for itself as `Unreadable`, in the batch where
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
-from domain.chain_rows import BatchRow, Cells, EntryRow, HeaderRow, KeptRow, Unreadable
+from domain.proof.rows import BatchRow, Cells, DerivedRow, EntryRow, HeaderRow, KeptRow, Unreadable
 
 Row = TypeVar("Row")
 
@@ -21,6 +21,8 @@ class BatchRows(NamedTuple):
     entries: list[EntryRow | Unreadable]
     rejects: list[KeptRow | Unreadable]
     conflicts: list[KeptRow | Unreadable]
+    sums: list[DerivedRow | Unreadable]
+    resolutions: list[DerivedRow | Unreadable]
 
 
 def readable(read: Callable[[Cells], Row], lines: Iterable[Cells]) -> Iterator[Row | Unreadable]:
@@ -61,7 +63,7 @@ def _batch_of(cells: Cells, last: int) -> int:
 
 
 def by_batch(batches: Iterable[BatchRow | Unreadable], *others: Iterable[Any]) -> Iterator[BatchRows]:
-    """The streams, each in order of its batches, put together; the others are headers, entries, rejections, conflicts."""
+    """The streams, each in order of its batches, put together; the others are in the order of `BatchRows`."""
     parts = [_Ahead(rows) for rows in others]
     for batch in batches:
         yield from _lost(parts, batch.batch_id)
@@ -96,5 +98,4 @@ def _lost(parts: list[_Ahead], before: int | None) -> Iterator[BatchRows]:
 
 
 def _together(parts: list[_Ahead], batch_id: int, batch: BatchRow | None) -> BatchRows:
-    headers, entries, rejects, conflicts = (part.take(batch_id) for part in parts)
-    return BatchRows(batch_id, batch, headers, entries, rejects, conflicts)
+    return BatchRows(batch_id, batch, *(part.take(batch_id) for part in parts))

@@ -32,6 +32,8 @@ def _parsed(text: str) -> list[str] | None:
     """None if the text ends within a quoted cell."""
     if '"' not in text:
         return text.removesuffix("\n").split(",")
+    if text.endswith("\r"):
+        return None  # which the reader would take for the end of a line
     try:
         return next(csv.reader((text,), strict=True), [])
     except csv.Error:

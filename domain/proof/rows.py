@@ -1,21 +1,26 @@
 """The ledger as rows of text: what is exported, and what the hash chain is computed from again.
 
 Batches, transactions, entries, rejections and conflicts stand in the order in which they were written, each row after the
-number of its batch. Beside them are the accounts, whose codes stand in the bodies of transactions, the balances, which are
-what the entries come to, and the closed periods, which say what they came to when they were sealed.
+number of its batch, and with them what follows from them: sums by date, and what became of causes. Beside them are the
+accounts, whose codes stand in the bodies of transactions, with every change of one; the balances, which are what the entries
+come to; and the closed periods, which say what they came to when they were sealed.
 
 Here a row of text becomes a row of values, beside the line of it that is hashed.
 """
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
 from typing import Any, NamedTuple
 
-from domain.body import cause_text
-from domain.journal import CREDIT, DEBIT, Cause, Entry, Group, Layer, Relation, Transaction
+from domain.ledger.body import cause_text
+from domain.ledger.journal import CREDIT, DEBIT, Cause, Entry, Group, Layer, Relation, Transaction
 
 NULL = r"\N"
 """How a missing value is written, so that it is not an empty text."""
+
+NO_HASH = bytes(32).hex()
+"""What the first of a chain follows."""
 
 Cells = Sequence[str]
 
@@ -27,7 +32,8 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 BATCH_COLUMNS = _names(
-    "batch_id shard fence n_tx n_entries n_duplicates n_conflicts n_rejected source recorded_at_us prev_hash content_hash hash"
+    "batch_id shard fence n_tx n_entries n_duplicates n_conflicts n_rejected source recorded_at_us "
+    "accounts_hash prev_hash content_hash hash"
 )
 HEADER_COLUMNS = _names(
     "batch_id position tx_id template effective_at_ms n_entries n_added correlation_id relation cause_tx_id is_final "
@@ -38,7 +44,13 @@ REJECT_COLUMNS = _names(
     "batch_id position tx_id reason account currency shortfall template source source_offset body_hash payload"
 )
 CONFLICT_COLUMNS = _names("batch_id tx_id body_hash template source source_offset payload")
-ACCOUNT_COLUMNS = _names("account_id code normal_side shard parent_id")
+SUM_COLUMNS = _names("batch_id account_id currency layer effective_date delta")
+RESOLUTION_COLUMNS = _names("batch_id tx_id cause_tx_id relation is_final")
+ACCOUNT_COLUMNS = _names(
+    "account_id code journal normal_side currency status min_available max_balance shard parent_id is_summary "
+    "meaning opened_at_us"
+)
+CHANGE_COLUMNS = _names("revision facts changed_at_us changed_by hash")
 BALANCE_COLUMNS = _names(
     "account_id currency version settled_debit settled_credit pending_debit pending_credit encumbered_debit encumbered_credit"
 )
@@ -55,8 +67,8 @@ class AccountRow(NamedTuple):
 class BatchRow(NamedTuple):
     """One link of a shard's chain; the hashes are hex digits. `source` has the first and last offset of each source.
 
-    `n_repeats` counts what was posted again, of which nothing else is kept. `facts` is what is hashed of the row itself;
-    batches from before there was a hash of their content have neither, and `n_conflicts` is then None.
+    `accounts_hash` is that of the newest change of an account there was. `n_duplicates` counts what was posted again, of which
+    nothing else is kept. `facts` is what is hashed of the row itself.
     """
 
     batch_id: int
@@ -64,11 +76,12 @@ class BatchRow(NamedTuple):
     n_tx: int
     n_entries: int
     n_rejected: int
-    n_conflicts: int | None
-    n_repeats: int
+    n_conflicts: int
+    n_duplicates: int
     source: dict[str, Any]
+    accounts_hash: str
     prev_hash: str
-    content_hash: str | None
+    content_hash: str
     hash: str
     facts: str
 
@@ -105,7 +118,7 @@ class EntryRow(NamedTuple):
 class KeptRow(NamedTuple):
     """A transaction that was rejected, or is in conflict with another; `payload` is all of it, as JSON.
 
-    `line` is hashed, in batches from before `line_before`. A conflict has no position and no reason.
+    `line` is hashed. A conflict has no position and no reason.
     """
 
     batch_id: int
@@ -116,9 +129,15 @@ class KeptRow(NamedTuple):
     body_hash: str
     payload: str
     line: str
-    line_before: str = ""
     position: int = 0
     reason: str | None = None
+
+
+class DerivedRow(NamedTuple):
+    """A row that follows from others of its batch; `text` is all else that it says."""
+
+    batch_id: int
+    text: str
 
 
 class Unreadable(NamedTuple):
@@ -130,18 +149,14 @@ class Unreadable(NamedTuple):
 
 def batch_row(cells: Cells) -> BatchRow:
     """ValueError if it is not one, as with the other readers of rows."""
-    prev_hash, content_hash, digest = cells[10:]
+    accounts_hash, prev_hash, content_hash, digest = cells[10:]
     batch_id, shard, _, n_tx, n_entries, n_duplicates, n_conflicts, n_rejected = map(int, cells[:8])
     source = json.loads(cells[8])
     if not isinstance(source, dict):
         msg = "the sources of a batch have names"
         raise ValueError(msg)
-    counts = (n_tx, n_entries, n_rejected)
-    if content_hash == NULL:
-        repeats = n_duplicates + n_conflicts
-        return BatchRow(batch_id, shard, *counts, None, repeats, source, prev_hash, None, digest, "")
-    facts = "\t".join(cells[:10])
-    return BatchRow(batch_id, shard, *counts, n_conflicts, n_duplicates, source, prev_hash, content_hash, digest, facts)
+    counts = (n_tx, n_entries, n_rejected, n_conflicts, n_duplicates)
+    return BatchRow(batch_id, shard, *counts, source, accounts_hash, prev_hash, content_hash, digest, "\t".join(cells[:11]))
 
 
 def header_row(cells: Cells) -> HeaderRow:
@@ -191,17 +206,24 @@ def entry_row(cells: Cells) -> EntryRow:
 
 def reject_row(cells: Cells) -> KeptRow:
     batch_id, position, id_, reason, account, currency, shortfall, template, source, offset, body, payload = cells
-    said = ["-" if fact == NULL else fact for fact in (account, currency, shortfall)]
-    line = "\t".join([id_, reason, *said, template, source, offset, body]) + "\n"
-    before = f"{id_}\t{reason}\t{body}\n"
+    said = (reason, account, currency, shortfall, template, source, offset, body)
+    line = "\t".join([id_, *said, _payload_hash(payload)]) + "\n"
     kept = (int(batch_id), id_, template, source, int(offset), body, payload)
-    return KeptRow(*kept, line, before, int(position), reason)
+    return KeptRow(*kept, line, int(position), reason)
 
 
 def conflict_row(cells: Cells) -> KeptRow:
     batch_id, id_, body, template, source, offset, payload = cells
-    line = f"{id_}\t{body}\t{template}\t{source}\t{offset}\n"
+    line = f"{id_}\t{body}\t{template}\t{source}\t{offset}\t{_payload_hash(payload)}\n"
     return KeptRow(int(batch_id), id_, template, source, int(offset), body, payload, line)
+
+
+def derived_row(cells: Cells) -> DerivedRow:
+    return DerivedRow(int(cells[0]), "\t".join(cells[1:]))
+
+
+def _payload_hash(payload: str) -> str:
+    return sha256(payload.encode(errors="surrogateescape")).hexdigest()
 
 
 def booked(header: HeaderRow, entries: Iterable[EntryRow], accounts: Mapping[int, AccountRow]) -> Transaction:

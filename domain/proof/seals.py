@@ -10,15 +10,16 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from domain.chain_batches import BatchRows
-from domain.chain_rows import Cells, EntryRow, HeaderRow
-from domain.journal import Layer
+from domain.ledger.journal import Layer
+from domain.proof.batches import BatchRows
+from domain.proof.rows import Cells, EntryRow, HeaderRow
+from domain.times import EPOCH
 
-_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(slots=True)
@@ -110,11 +111,11 @@ def _seal(cells: Cells) -> _Seal | None:
 
 
 def _time(at_us: int) -> str:
-    return (_EPOCH + at_us * _MICROSECOND).isoformat().replace("+00:00", "Z")
+    return (EPOCH + at_us * _MICROSECOND).isoformat().replace("+00:00", "Z")
 
 
 def _same_time(text: str | None) -> str | None:
-    return None if text is None else _time((datetime.fromisoformat(text) - _EPOCH) // _MICROSECOND)
+    return None if text is None else _time((datetime.fromisoformat(text) - EPOCH) // _MICROSECOND)
 
 
 def _told(number: int, day: _Day) -> dict[str, Any]:
@@ -125,5 +126,10 @@ def _told(number: int, day: _Day) -> dict[str, Any]:
         for (currency, layer), (debits, credits_) in sorted(day.sums.items())
     ]
     facts = {"transactions": day.transactions, "entries": day.entries, "sums": sums, "sha256": digest}
-    ordinal = _EPOCH.toordinal() + number
-    return {"day": str(date.fromordinal(ordinal)) if ordinal > 0 else f"day {number}", **facts}
+    return {"day": day_named(number), **facts}
+
+
+def day_named(number: int) -> str:
+    """The UTC day that is so many days after 1970-01-01."""
+    ordinal = EPOCH.toordinal() + number
+    return str(date.fromordinal(ordinal)) if 0 < ordinal <= date.max.toordinal() else f"day {number}"

@@ -2,18 +2,17 @@
 
 A batch has the SHA-256 of its lines, which are its headers, entries, rejections and conflicts: its content hash. Its hash is
 the SHA-256 of the hash before it, in bytes, its content hash, and all that is said of the batch itself. So a content hash
-that is right clears the rows, and a hash that is right for the content hash clears the batch and leaves the rows. Batches
-from before there were content hashes chain the lines themselves, with less of rejections and nothing of conflicts.
+that is right clears the rows, and a hash that is right for the content hash clears the batch and leaves the rows.
 
 Every batch is judged by itself: if what it says the hash before it is differs from what that is, the rows say which of the
 two was changed. So one flipped byte breaks one batch, and that one is named, with the part that it is in.
 
-What is not in a line is in the body of a transaction, whose hash is: metadata, expiry, group, and what was refused. Not
-proved are, for want of a second place where they are said:
+Whoever cuts the last batches off, and sets the balances back, leaves a whole chain that is too short. Only somebody who has
+written a head of the chain down elsewhere can tell: a `Head` that was there once is there for ever.
 
-    fence, counts of repeats, time of recording, and account, currency and shortfall of rejections   of batches from before
-    what is kept of a refused transaction, if an amount in it was of a type of Python that JSON does not have
-    whether a rejection names no account (or currency) or one that is called "-"
+What is not in a line is in the body of a transaction, whose hash is: metadata, expiry and group. Of a refused transaction the
+line has a hash of the text that is kept of it. Not proved is whether a rejection names no account (or currency) or one that is
+called `\\N`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -21,13 +20,11 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import NamedTuple
 
-from domain.chain_balances import Followed, follow
-from domain.chain_batches import BatchRows
-from domain.chain_evidence import Fault, Part, Sound, evidence, other_sources, sound
-from domain.chain_rows import BatchRow
-
-NO_HASH = bytes(32).hex()
-"""What the first batch of a shard follows."""
+from domain.proof.balances import Followed, follow
+from domain.proof.batches import BatchRows
+from domain.proof.derived import other_resolutions, other_sums
+from domain.proof.evidence import Fault, Part, Sound, evidence, other_sources, sound
+from domain.proof.rows import NO_HASH, BatchRow
 
 
 class Counts(NamedTuple):
@@ -40,17 +37,39 @@ class Counts(NamedTuple):
 
 
 class Verified(NamedTuple):
-    """One batch, and what is wrong in it; nothing, if it is as it was written. `shard` is None if there is no batch."""
+    """One batch, and what is wrong in it; nothing, if it is as it was written. `shard` is None if there is no batch, and
+    `hash` is what it says of itself."""
 
     batch_id: int
     shard: int | None
     counts: Counts
     faults: tuple[Fault, ...]
+    hash: str = ""
 
     @property
     def parts(self) -> tuple[Part, ...]:
         """The parts that are not as they were written."""
         return tuple(part for part in Part if any(fault.part is part for fault in self.faults))
+
+
+class Head(NamedTuple):
+    """The last batch of a shard's chain at some time, as a person writes it down: `SHARD:BATCH:HASH`."""
+
+    shard: int
+    batch_id: int
+    hash: str
+
+    def __str__(self) -> str:
+        return ":".join(map(str, self))
+
+    @classmethod
+    def read(cls, text: str) -> "Head":
+        """The head that was written down; ValueError if it is none."""
+        shard, batch_id, digits = text.strip().split(":")
+        if len(bytes.fromhex(digits)) != len(NO_HASH) // 2:
+            msg = f"{digits} is no hash"
+            raise ValueError(msg)
+        return cls(int(shard), int(batch_id), digits.lower())
 
 
 class _Batch(NamedTuple):
@@ -109,41 +128,39 @@ def _shard(walk: _Walk, batch: BatchRow, found: Sound) -> int:
 
 
 def _without_batch(walk: _Walk, rows: BatchRows, found: Sound) -> Verified:
-    walk.lost += 1
     for _ in follow(walk.followed, found.entries, frozenset()):
         pass
     counts = Counts(len(rows.headers), len(rows.entries), len(rows.rejects), len(rows.conflicts))
-    fault = Fault(Part.BATCH, f"there are {sum(counts)} rows of this batch, and it is not there or cannot be read")
-    return Verified(rows.batch_id, None, counts, (fault,))
+    walk.lost += any(counts)
+    derived = (*other_sums((), (), rows.sums), *other_resolutions((), rows.resolutions))
+    gone = f"there are {sum(counts)} rows of this batch, and it is not there or cannot be read"
+    faults = [gone, *derived] if any(counts) else derived
+    return Verified(rows.batch_id, None, counts, tuple(Fault(Part.BATCH, fault) for fault in faults))
 
 
 def _examined(walk: _Walk, rows: BatchRows, batch: BatchRow, found: Sound, before: _Batch | None) -> _Batch:
     previous = before.row.hash if before else NO_HASH
-    lines = _lines(batch, found)
-    content = lines if batch.content_hash is None else sha256(lines).digest()
+    content = sha256(_lines(found)).digest()
     says_so = batch.content_hash == content.hex()
     hashes = _links(batch, previous, content)
     is_right = says_so or batch.hash in hashes
-    if not is_right and batch.content_hash is not None:
+    if not is_right:
         hashes = _links(batch, previous, _bytes(batch.content_hash))
     is_first = batch.shard not in walk.broken and not walk.lost
     faults = [*evidence(walk.followed, batch, rows, found, is_right=is_right, is_first=is_first)]
     faults += _misstated(batch, rows, found, is_right=is_right, is_known=bool(faults))
-    if is_right and not says_so and batch.content_hash is not None:
+    if is_right and not faults:
+        faults += _derived(rows, found)
+    if is_right and not says_so:
         faults.append(Fault(Part.BATCH, "its content hash is not that of its rows, and its hash is"))
-    if batch.content_hash is None and before is not None and before.row.content_hash is not None:
-        faults.append(Fault(Part.BATCH, "it has no content hash, and the batch before it has one"))
     counts = Counts(len(found.headers), len(found.entries), len(found.rejects), len(found.conflicts))
     return _Batch(batch, counts, tuple(faults), *hashes, is_right, _follows(walk, batch, before))
 
 
-def _lines(batch: BatchRow, found: Sound) -> bytes:
+def _lines(found: Sound) -> bytes:
     """What is hashed of the rows of a batch."""
-    lines = [row.line for row in found.headers] + [row.line for row in found.entries]
-    if batch.content_hash is None:
-        lines += [row.line_before for row in found.rejects]
-    else:
-        lines += [row.line for row in found.rejects] + sorted(row.line for row in found.conflicts)
+    lines = [row.line for rows in (found.headers, found.entries, found.rejects) for row in rows]
+    lines += sorted(row.line for row in found.conflicts)
     return "".join(lines).encode(errors="surrogateescape")
 
 
@@ -170,6 +187,12 @@ def _misstated(batch: BatchRow, rows: BatchRows, found: Sound, *, is_right: bool
         yield Fault(part, "the offsets of the batch are not those of its transactions")
 
 
+def _derived(rows: BatchRows, found: Sound) -> Iterator[Fault]:
+    """What is said to follow from the rows, which are right, and does not."""
+    yield from (Fault(Part.SUM, wrong) for wrong in other_sums(found.headers, found.entries, rows.sums))
+    yield from (Fault(Part.RESOLUTION, wrong) for wrong in other_resolutions(found.headers, rows.resolutions))
+
+
 def _follows(walk: _Walk, batch: BatchRow, before: _Batch | None) -> bool:
     """Whether it names the hash that the batch before it has or should have; one that is lost was named as such."""
     is_excused = walk.lost > walk.lost_before.get(batch.shard, 0)
@@ -181,12 +204,13 @@ def _judged(walk: _Walk, batch: _Batch, following: BatchRow | None) -> Verified:
     """The last word on a batch; `following` is the next one of its shard."""
     is_followed = following is not None and following.prev_hash == batch.computed
     faults = (*batch.faults, *_unlinked(batch, following, is_followed=is_followed))
-    is_right = batch.is_right or (batch.row.content_hash is None and is_followed)
-    if not is_right and not batch.faults:
+    if batch.row.hash == batch.computed and batch.row.accounts_hash not in walk.followed.accounts_hashes:
+        faults += (Fault(Part.LINK, "the accounts that it was booked on have another history than it knew"),)
+    if not batch.is_right and not batch.faults:
         faults += tuple(_unlocated(batch))
     if faults:
         walk.broken.add(batch.row.shard)
-    return Verified(batch.row.batch_id, batch.row.shard, batch.counts, faults)
+    return Verified(batch.row.batch_id, batch.row.shard, batch.counts, faults, batch.row.hash)
 
 
 def _unlinked(batch: _Batch, following: BatchRow | None, *, is_followed: bool) -> Iterator[Fault]:
@@ -202,8 +226,7 @@ def _unlinked(batch: _Batch, following: BatchRow | None, *, is_followed: bool) -
     elif not batch.faults:
         if following is None:
             yield Fault(Part.LINK, "its hash is not what it should be, and no batch after it tells what was changed")
-        if row.content_hash is not None:
-            yield Fault(Part.BATCH, "something that is said of the batch itself was changed")
+        yield Fault(Part.BATCH, "something that is said of the batch itself was changed")
 
 
 def _unlocated(batch: _Batch) -> Iterator[Fault]:
@@ -213,5 +236,5 @@ def _unlocated(batch: _Batch) -> Iterator[Fault]:
         yield Fault(Part.HEADER, "the order or an offset of its transactions was changed")
     if rejects:
         yield Fault(Part.REJECT, "the order of its rejections or what one of them says was changed")
-    if conflicts and not rejects and batch.row.content_hash is not None:
+    if conflicts and not rejects:
         yield Fault(Part.CONFLICT, "what is said of a transaction in conflict was changed")

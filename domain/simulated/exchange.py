@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from hashlib import blake2b
 
-from domain.exchange_account import AccountHistory
-from domain.exchange_books import (
+from domain.simulated.exchange_account import AccountHistory
+from domain.simulated.exchange_terms import (
     Account,
     Kept,
     Order,
@@ -23,7 +23,7 @@ from domain.exchange_books import (
     order_shape_refusal,
     transfer_shape_refusal,
 )
-from domain.exchange_facts import (
+from domain.venue.account import (
     DUPLICATE_ID,
     EXPIRED,
     AccountEvent,

@@ -7,8 +7,19 @@ and the pots of the account follow from the cash flows among the events.
 from collections.abc import Sequence
 from decimal import Decimal
 
-from domain.exchange_books import ROUTES, Account, Order, Terms, Transfer, move
-from domain.exchange_facts import (
+from domain.market.swap import (
+    CONTRACT_CENTS,
+    PPM,
+    average_entry_usd,
+    margin_sats,
+    share_up,
+    trade,
+    unrealised_sats,
+    worth_sats_down,
+    worth_sats_up,
+)
+from domain.simulated.exchange_terms import ROUTES, Account, Order, Terms, Transfer, move
+from domain.venue.account import (
     INSUFFICIENT_BALANCE,
     INSUFFICIENT_MARGIN,
     UNAVAILABLE,
@@ -22,17 +33,6 @@ from domain.exchange_facts import (
     Refusal,
     TransferChanged,
     TransferKind,
-)
-from domain.swap import (
-    CONTRACT_CENTS,
-    PPM,
-    average_entry_usd,
-    margin_sats,
-    share_up,
-    trade,
-    unrealised_sats,
-    worth_sats_down,
-    worth_sats_up,
 )
 
 
@@ -114,6 +114,7 @@ class AccountHistory:
             trading_equity_sats=self.equity_sats(),
             trading_used_sats=self.used_sats(committed_contracts),
             funding_sats=self.account.pots["funding"],
+            mark_price_usd=self.account.price_usd,
         )
 
     # ---- changes

@@ -11,7 +11,9 @@ from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from domain.exchange_facts import (
+from domain.market.swap import FLAT, PPM, Holding
+from domain.messages.fields import Price
+from domain.venue.account import (
     BAD_PARAMETER,
     NO_POSITION,
     AccountEvent,
@@ -24,8 +26,6 @@ from domain.exchange_facts import (
     TransferState,
     TransferWord,
 )
-from domain.messages import Price
-from domain.swap import FLAT, PPM, Holding
 
 Ppm = Annotated[int, Field(ge=0, le=PPM)]
 Natural = Annotated[int, Field(ge=0)]

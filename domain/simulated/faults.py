@@ -9,9 +9,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from domain.exchange import draw
-from domain.exchange_books import Natural, Ppm
-from domain.swap import PPM
+from domain.market.swap import PPM
+from domain.simulated.exchange import draw
+from domain.simulated.exchange_terms import Natural, Ppm
 
 Fault = Literal["none", "lost_before", "late", "lost_after"]
 

@@ -9,42 +9,44 @@ A state machine is handed one *instant* at a time, that is all records of one mi
 does not depend on how the stream was cut into batches.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+from domain.streams.gauges import Gauge
 
 FOREVER_MS = 2**62
 """The watermark of a source that has ended."""
 
-LATEST_MS = 2**42
-"""The year 2109, the latest time that a message can tell."""
+T = TypeVar("T")
+In = TypeVar("In")
+Made_co = TypeVar("Made_co", covariant=True)
+
+Snapshot = tuple[Any, ...]
+"""State as tuples, dicts and numbers: what is in it only its owner knows, which takes it back under the same version."""
 
 
-class Record(NamedTuple):
+class Record(NamedTuple, Generic[T]):
     """One value with its coordinates; `source` is `topic/partition`, or `step/shard` for what a step made."""
 
     at_ms: int
     source: str
     offset: int
-    value: Any
+    value: T
 
 
-class Progress(NamedTuple):
-    """What a source hands on: some records in order, perhaps none, and how far it has come."""
+class Progress(NamedTuple, Generic[T]):
+    """What a source hands on: some records in order, perhaps none, how far it has come, and what it measures of itself."""
 
     source: str
     watermark_ms: int
-    records: Sequence[Record]
+    records: Sequence[Record[T]]
+    gauges: Sequence[Gauge] = ()
 
 
-class Machine(Protocol):
-    """A pure state machine: no I/O, no clock; time comes in with the records.
+class Machine(Protocol[In, Made_co]):
+    """A pure state machine: no I/O, no clock; time comes in with the records."""
 
-    `version` names the shape of its snapshot; a start over a snapshot of another version is refused.
-    """
-
-    version: int
-
-    def apply(self, at_ms: int, records: Sequence[Record]) -> Iterable[Any]:
+    def apply(self, at_ms: int, records: Sequence[Record[In]]) -> Iterable[Made_co]:
         """Take all records of one instant; return what follows from them, in order."""
         ...
 
@@ -52,12 +54,16 @@ class Machine(Protocol):
         """When it wants to be woken next if nothing comes, or None."""
         ...
 
-    def wake(self, at_ms: int) -> Iterable[Any]:
+    def wake(self, at_ms: int) -> Iterable[Made_co]:
         """The time it asked for has come, before any record of that instant."""
         ...
 
-    def snapshot(self) -> tuple[Any, ...]:
-        """Its whole state as tuples, dicts and numbers, not shared with what it goes on changing."""
+    def gauges(self) -> Mapping[str, int]:
+        """What a person should be able to see of its state, by name; cheap, since it is asked every second."""
+        ...
+
+    def snapshot(self) -> Snapshot:
+        """Its whole state, not shared with what it goes on changing."""
         ...
 
 
@@ -79,16 +85,6 @@ class RawBatch(NamedTuple):
     messages: Sequence[RawMessage]
 
 
-def source_name(topic: str, partition: int) -> str:
-    """How a partition is called wherever streams meet."""
-    return f"{topic}/{partition}"
-
-
-def shard_names(step: str, count: int) -> list[str]:
-    """The keys of a step's state; the count is fixed for the life of a recovery store."""
-    return [f"{step}-{index:02d}" for index in range(count)]
-
-
 class Outgoing(NamedTuple):
     """A message on its way to a topic; `key` decides its partition, and what a compacted topic keeps."""
 
@@ -96,3 +92,13 @@ class Outgoing(NamedTuple):
     at_ms: int
     key: bytes | None
     value: bytes
+
+
+def source_name(topic: str, partition: int) -> str:
+    """Return how a partition is called wherever streams meet."""
+    return f"{topic}/{partition}"
+
+
+def shard_names(step: str, count: int) -> list[str]:
+    """Return the keys of a step's state; the count is fixed for the life of a recovery store."""
+    return [f"{step}-{index:02d}" for index in range(count)]

@@ -1,13 +1,18 @@
-"""Which exchange has to hedge how much of what we owe.
+"""Which book has to hedge how much of what we owe.
 
-    USD  STABLESATS_LIABILITY   OKEX_ALLOCATION   BITFINEX_ALLOCATION
+    USD  STABLESATS_LIABILITY   ALLOCATION/book   ALLOCATION/other
 
-A positive amount is credited and a negative one debited; what the exchanges take leaves the unallocated liability.
-It is its own reversal with the signs turned. Entries of zero, which the reference system posts, are left out.
+A positive amount is credited and a negative one debited; what the books take leaves the unallocated liability. It is its own
+reversal with the signs turned. Entries of zero, which the reference system posts, are left out.
+
+Ahead of its flow: books that share a liability will book by it; so far only the reference's cases do.
 """
 
+from collections.abc import Mapping
+
 from domain.ids import content_id, timed_id
-from domain.journal import CREDIT, DEBIT, Entry, Transaction
+from domain.ledger.accounts import account_of
+from domain.ledger.journal import CREDIT, DEBIT, Entry, Transaction
 from domain.templates.entries import nonzero, settled
 
 ADJUST_EXCHANGE_ALLOCATION = "ADJUST_EXCHANGE_ALLOCATION"
@@ -18,19 +23,17 @@ def _signed(account: str, cents: int) -> Entry:
 
 
 def adjust_exchange_allocation(
-    okex_cents: int,
-    bitfinex_cents: int = 0,
+    cents_by_book: Mapping[str, int],
     *,
     effective_at_ms: int,
     caused_by: str,
     source: str,
     source_offset: int,
 ) -> Transaction | None:
-    """Allocate signed cents to the exchanges; `caused_by` is the id of what made it necessary. None if all is zero."""
+    """Allocate signed cents to books; `caused_by` is the id of what made it necessary. None if all is zero."""
     entries = nonzero(
-        _signed("STABLESATS_LIABILITY", -(okex_cents + bitfinex_cents)),
-        _signed("OKEX_ALLOCATION", okex_cents),
-        _signed("BITFINEX_ALLOCATION", bitfinex_cents),
+        _signed("STABLESATS_LIABILITY", -sum(cents_by_book.values())),
+        *(_signed(account_of("ALLOCATION", book), cents) for book, cents in cents_by_book.items()),
     )
     if not entries:
         return None

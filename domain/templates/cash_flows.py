@@ -1,14 +1,15 @@
-"""Movements of money at an exchange: each line of its history moves bitcoin between two accounts.
+"""Movements of money at an exchange: each line of its history moves bitcoin between two accounts, the venue's own or shared.
 
 Amounts are signed as the exchange writes them: positive is money into our account there, and a negative amount goes the other
 way. A line that is taken back comes as a line of the opposite sign, so the same template books the reversal, with an id of its
-own.
+own. The venue and the line's id name it, whatever kind, time or sequence are told with them.
 """
 
 from functools import partial
 
-from domain.ids import content_id, timed_id
-from domain.journal import Transaction
+from domain.ids import content_id, timeless_id
+from domain.ledger.accounts import at_venue
+from domain.ledger.journal import Transaction
 from domain.templates.entries import moved
 
 
@@ -22,6 +23,7 @@ def _cash_flow(
     venue: str,
     flow_id: str,
     client_id: str | None = None,
+    sequence: int = 0,
     source: str,
     source_offset: int,
 ) -> Transaction | None:
@@ -29,28 +31,28 @@ def _cash_flow(
 
     `client_id` is our own id of the order or transfer that the line belongs to, where it has one: it joins them.
     """
-    entries = moved("BTC", debited, credited, amount_sats)
+    entries = moved("BTC", at_venue(debited, venue), at_venue(credited, venue), amount_sats)
     if not entries:
         return None
     return Transaction(
-        timed_id(effective_at_ms, template, venue, flow_id),
+        timeless_id("CASH_FLOW", venue, flow_id),
         template,
         effective_at_ms,
         entries,
         content_id("client", client_id) if client_id else content_id("cash_flow", venue, flow_id),
         source,
         source_offset,
-        {"client_id": client_id, "flow_id": flow_id, "venue": venue},
+        {"client_id": client_id, "flow_id": flow_id, "sequence": sequence, "venue": venue},
     )
 
 
-trading_fee = partial(_cash_flow, "TRADING_FEE", "EXCHANGE_TRADING", "TRADING_FEES")
-realised_pnl = partial(_cash_flow, "REALISED_PNL", "EXCHANGE_TRADING", "TRADING_PNL")
-funding_payment = partial(_cash_flow, "FUNDING_PAYMENT", "EXCHANGE_TRADING", "FUNDING_PAYMENTS")
-collateral_moved = partial(_cash_flow, "COLLATERAL_MOVED", "EXCHANGE_TRADING", "EXCHANGE_FUNDING")
-deposit = partial(_cash_flow, "DEPOSIT", "EXCHANGE_FUNDING", "TREASURY_WALLET")
-withdrawal = partial(_cash_flow, "WITHDRAWAL", "EXCHANGE_FUNDING", "TREASURY_WALLET")
-withdrawal_fee = partial(_cash_flow, "WITHDRAWAL_FEE", "EXCHANGE_FUNDING", "NETWORK_FEES")
+trading_fee = partial(_cash_flow, "TRADING_FEE", "TRADING_ACCOUNT", "TRADING_FEES")
+realised_pnl = partial(_cash_flow, "REALISED_PNL", "TRADING_ACCOUNT", "TRADING_PNL")
+funding_payment = partial(_cash_flow, "FUNDING_PAYMENT", "TRADING_ACCOUNT", "FUNDING_RATE_PAYMENTS")
+collateral_moved = partial(_cash_flow, "COLLATERAL_MOVED", "TRADING_ACCOUNT", "FUNDING_ACCOUNT")
+deposit = partial(_cash_flow, "DEPOSIT", "FUNDING_ACCOUNT", "TREASURY_WALLET")
+withdrawal = partial(_cash_flow, "WITHDRAWAL", "FUNDING_ACCOUNT", "TREASURY_WALLET")
+withdrawal_fee = partial(_cash_flow, "WITHDRAWAL_FEE", "FUNDING_ACCOUNT", "NETWORK_FEES")
 
 CASH_FLOWS = {
     "fee": trading_fee,

@@ -7,14 +7,16 @@
 FX_POSITION has a balance per currency: what it holds in each is our open position, and at today's rates its worth is the
 profit or loss of exchanging. No amount of one currency stands against one of another, so each balances by itself. The
 rate stays with the transaction.
+
+Ahead of its flow: wallets will book by it.
 """
 
 from collections.abc import Mapping
 from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Decimal, localcontext
 from typing import Any
 
-from domain.ids import timed_id
-from domain.journal import CREDIT, DEBIT, Entry, Layer, Transaction
+from domain.ids import timeless_id
+from domain.ledger.journal import CREDIT, DEBIT, Entry, Layer, Transaction
 from domain.templates.entries import nonzero
 
 CURRENCY_EXCHANGE = "CURRENCY_EXCHANGE"
@@ -57,7 +59,7 @@ def currency_exchange(
         Entry(ROUNDING, bought_currency, _SETTLED, CREDIT, moved - paid_out),
     )
     return Transaction(
-        timed_id(effective_at_ms, CURRENCY_EXCHANGE, key),
+        timeless_id(CURRENCY_EXCHANGE, key),
         CURRENCY_EXCHANGE,
         effective_at_ms,
         entries,

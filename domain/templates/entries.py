@@ -3,7 +3,7 @@
 An entry may not be zero, so `nonzero` leaves those out; a template that has none left has nothing to book.
 """
 
-from domain.journal import Entry, Layer
+from domain.ledger.journal import Entry, Layer
 
 _SETTLED = Layer.SETTLED
 

@@ -7,14 +7,14 @@ anything else, and the ledger decides the race with captures and voids that are 
 from collections.abc import Iterable
 from heapq import heapify, heappop, heappush
 
-from domain.journal import Outcome, Relation, Transaction, Verdict
+from domain.ledger.journal import Outcome, Relation, Transaction, Verdict
 from domain.templates.holds import expire
 
 _ENDING = (Relation.CAPTURES, Relation.VOIDS, Relation.EXPIRES)
 
 
 class HoldTimers:
-    """The holds that may still expire. Its state is a tuple of them, in order of their end."""
+    """The holds that may still expire. The ledger knows them too, so whoever starts anew asks it (`Ledger.open_holds`)."""
 
     def __init__(self, open_holds: Iterable[Transaction] = ()) -> None:
         self._open = {hold.id: hold for hold in open_holds}
@@ -43,9 +43,10 @@ class HoldTimers:
         return expired
 
     def next_ms(self) -> int | None:
-        """When it next wants to be asked; None while nothing is open."""
+        """Return when the next hold ends; None while nothing is open."""
+        while self._due and self._due[0][1] not in self._open:
+            heappop(self._due)
         return self._due[0][0] if self._due else None
 
-    def snapshot(self) -> tuple[Transaction, ...]:
-        """The open holds, in order of their end."""
-        return tuple(sorted(self._open.values(), key=lambda hold: (hold.expires_at_ms or 0, hold.id)))
+    def __len__(self) -> int:
+        return len(self._open)

@@ -11,8 +11,8 @@ Sides are those of credit-normal accounts, as users' balances are: a debit takes
 from collections.abc import Mapping
 from typing import Any
 
-from domain.ids import timed_id
-from domain.journal import CREDIT, DEBIT, Cause, Entry, Layer, Relation, Transaction
+from domain.ids import timeless_id
+from domain.ledger.journal import CREDIT, DEBIT, Cause, Entry, Layer, Relation, Transaction
 
 HOLD, CAPTURE, VOID, EXPIRE = "HOLD", "CAPTURE", "VOID", "EXPIRE"
 
@@ -33,7 +33,7 @@ def hold(
 ) -> Transaction:
     """Promise `amount` in minor units from giver to taker; `key` is the business key of the promise."""
     return Transaction(
-        timed_id(effective_at_ms, HOLD, key),
+        timeless_id(HOLD, key),
         HOLD,
         effective_at_ms,
         _moved(giver, taker, currency, Layer.PENDING, amount),
@@ -81,7 +81,7 @@ def _ending(
     template: str, relation: Relation, held: Transaction, key: str, effective_at_ms: int, source: str, source_offset: int
 ) -> Transaction:
     return Transaction(
-        timed_id(effective_at_ms, template, held.id, key),
+        timeless_id(template, held.id, key),
         template,
         effective_at_ms,
         (),

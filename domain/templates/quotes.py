@@ -6,12 +6,14 @@
 
 Quotes have accounts of their own: an accepted quote does not move the hedge target, the user's later trade does. Buying and
 selling the same amounts cancel each other, so each is the other's reversal.
+
+Ahead of its flow: quotes will book by it; so far only the reference's cases do.
 """
 
 from functools import partial
 
-from domain.ids import content_id, timed_id
-from domain.journal import CREDIT, DEBIT, Transaction
+from domain.ids import content_id, timeless_id
+from domain.ledger.journal import CREDIT, DEBIT, Transaction
 from domain.templates.entries import nonzero, settled
 
 BUY_USD_QUOTE_ACCEPTED = "BUY_USD_QUOTE_ACCEPTED"
@@ -39,7 +41,7 @@ def _quote_accepted(
     if not entries:
         return None
     return Transaction(
-        timed_id(effective_at_ms, template, quote_id),
+        timeless_id(template, quote_id),
         template,
         effective_at_ms,
         entries,

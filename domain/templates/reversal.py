@@ -5,7 +5,7 @@ person, since it changes the balances of that day. What is held is not reversed 
 """
 
 from domain.ids import timed_id
-from domain.journal import Layer, Transaction, reversal_of
+from domain.ledger.journal import Layer, Transaction, reversal_of
 
 REVERSAL = "REVERSAL"
 SOURCE = "console/reversals"

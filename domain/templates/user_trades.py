@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from domain.ids import content_id, timed_id
-from domain.journal import CREDIT, DEBIT, Entry, Layer, Transaction, reversal_of
+from domain.ledger.journal import CREDIT, DEBIT, Entry, Layer, Transaction, reversal_of
 from domain.templates.entries import nonzero
 
 USER_BUYS_USD = "USER_BUYS_USD"

@@ -2,6 +2,8 @@
 
 The delay doubles from a first value up to a cap. The attempt that is the last one is an error, those before it are
 warnings. The numbers are those of the reference system's job executor; its wallet poller starts at 5 seconds.
+
+Ahead of its flow: conversion jobs will ask it; so far only the reference's cases do.
 """
 
 from dataclasses import dataclass

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from domain.messages import DecimalText, Price
+from domain.messages.fields import DecimalText, Price
 
 OrderWord = Literal["open", "filled", "canceled"]
 TransferWord = Literal["pending", "done", "failed"]
@@ -74,11 +74,12 @@ class Position(_Fact):
 
 
 class Balances(_Fact):
-    """Both pockets in satoshis; equity includes unrealised profit, `trading_used_sats` is tied up as margin."""
+    """Both pockets in satoshis; equity includes unrealised profit at the mark price, `trading_used_sats` is tied up as margin."""
 
     trading_equity_sats: int
     trading_used_sats: int
     funding_sats: int
+    mark_price_usd: Price | None = None
 
 
 class OrderChanged(OrderState):

@@ -3,6 +3,8 @@
 The exchange answers in strings, and a position that is flat may come with every other field blank, or not at all.
 Whatever else cannot be read is said to be unreadable, never guessed to be zero: a zero would make the hedge sell a
 second time.
+
+Ahead of its connector; so far only the reference's cases ask it.
 """
 
 from collections.abc import Mapping

@@ -1,30 +1,32 @@
 """Bytes in, messages or rejections out; nothing that a producer can write makes a step raise.
 
 A message is refused when it is not UTF-8, is not JSON, is too large, repeats a key, is of a schema version that is not
-known, or does not fit its model. What is refused keeps its bytes and its coordinates.
+known, does not fit its model, or happened when it cannot have. What is refused keeps its bytes and its coordinates.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-import bytewax.operators as op
-from bytewax.dataflow import Stream, operator
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from domain.errors import Rejection
-from domain.messages import Message
-from domain.streams import Progress, RawBatch, RawMessage, Record, source_name
+from domain.messages.fields import Message
+from domain.streams.records import Progress, RawBatch, Record, source_name
+from domain.times import BITCOIN_BEGAN_MS, datetime_of
 from domain.topics import Topic
 
 MESSAGE_BYTES_MAX = 64 * 1024
 DETAIL_MAX = 500
 """A detail may quote what a producer wrote, so it is cut after so many characters."""
+AHEAD_MAX_MS = 86_400_000
+"""Clocks of producers differ, and some tell a time of their own zone as if it were UTC; no event is a day ahead."""
+
 _WHITE = b" \t\r\n"
 
 M = TypeVar("M", bound=Message)
-Parse = Callable[[bytes], Message]
+T = TypeVar("T")
 
 
 class Refused(ValueError):  # noqa: N818 - the word of the field
@@ -55,6 +57,19 @@ def parser(model: type[M]) -> Callable[[bytes], M]:
         return message
 
     return parse
+
+
+def check_time(message: Message, came_ms: int) -> None:
+    """Raise Refused if a message says that it happened before there was bitcoin, or long after it came."""
+    if message.happened is None:
+        return
+    at_ms: int = getattr(message, message.happened)
+    if BITCOIN_BEGAN_MS <= at_ms <= came_ms + AHEAD_MAX_MS:
+        return
+    reason, told = "invalid", f"{message.happened}: {at_ms} milliseconds are {datetime_of(at_ms):%Y-%m-%dT%H:%M:%SZ}"
+    if at_ms < BITCOIN_BEGAN_MS:
+        raise Refused(reason, f"{told}; a time is epoch milliseconds, a thousand times the seconds, or ISO 8601")
+    raise Refused(reason, f"{told}, more than a day after the message came; it cannot have happened yet")
 
 
 def _why(raw: bytes, errors: list[ErrorDetails]) -> Refused:
@@ -91,30 +106,35 @@ def _repeats_a_key(raw: bytes) -> bool:
     return any(repeated)
 
 
-def decoder(topic: Topic, convert: Callable[[Any], Any] | None = None) -> Callable[[RawBatch], Progress]:
-    """A function from a batch of bytes to records of messages, or what `convert` makes of them, or Rejections."""
+def decoder(
+    topic: Topic[M], convert: Callable[[M], T], quick: Callable[[bytes, int], T | None] | None = None
+) -> Callable[[RawBatch], Sequence[Progress[T] | Record[Rejection]]]:
+    """Return a function from a batch of bytes to its progress, with what `convert` makes of messages, and its rejections.
+
+    `quick`, where there is one, is asked first, with the bytes and when they came: what it makes of them is what `convert`
+    would have made, or None.
+    """
     parse = parser(topic.model)
 
-    def decode(batch: RawBatch) -> Progress:
-        source = source_name(batch.topic, batch.partition)
-        records = [Record(raw.at_ms, source, raw.offset, value_of(batch, raw)) for raw in batch.messages]
-        return Progress(source, batch.watermark_ms, records)
+    def explained(raw: bytes, came_ms: int) -> T:
+        message = parse(raw)
+        check_time(message, came_ms)
+        return convert(message)
 
-    def value_of(batch: RawBatch, raw: RawMessage) -> Any:
-        try:
-            message = parse(raw.value)
-        except Refused as refused:
-            return Rejection(refused.reason, str(refused), batch.topic, batch.partition, raw.offset, raw.key, raw.value)
-        return message if convert is None else convert(message)
+    def made(raw: bytes, came_ms: int) -> T:
+        plain = quick(raw, came_ms) if quick else None
+        return explained(raw, came_ms) if plain is None else plain
+
+    def decode(batch: RawBatch) -> Sequence[Progress[T] | Record[Rejection]]:
+        source = source_name(batch.topic, batch.partition)
+        good: list[Record[T]] = []
+        bad: list[Record[Rejection]] = []
+        for offset, at_ms, key, value in batch.messages:
+            try:
+                good.append(Record(at_ms, source, offset, made(value, at_ms)))
+            except Refused as refused:
+                rejection = Rejection(refused.reason, str(refused), topic.name, batch.partition, offset, key, value)
+                bad.append(Record(at_ms, source, offset, rejection))
+        return [Progress(source, batch.watermark_ms, good), *bad]
 
     return decode
-
-
-@operator
-def decode_topic(
-    step_id: str, up: Stream[RawBatch], topic: Topic, convert: Callable[[Any], Any] | None = None
-) -> Stream[Progress]:
-    """Decode the batches of one topic; batches of other topics pass by."""
-    decode = decoder(topic, convert)
-    own = op.filter("own", up, lambda batch: batch.topic == topic.name)
-    return op.map("decode", own, decode)

@@ -6,7 +6,7 @@ the last. So the size follows the time that the last batch took, between bounds 
 
 from collections.abc import Iterator, Sequence
 
-from domain.journal import Transaction
+from domain.ledger.journal import Transaction
 
 SIZE_MIN, SIZE_MAX = 500, 5_000
 AIM_SECONDS = 0.05

@@ -1,6 +1,6 @@
 """The ledger as CSV, as it stands at one moment: to files, or a range of batches at a time for whoever verifies it.
 
-Both read the same columns in the same order (`domain/chain_rows.py`), so a ledger that is verified from its database and
+Both read the same columns in the same order (`domain/proof/rows.py`), so a ledger that is verified from its database and
 one that is verified from a folder are judged by the same code.
 """
 
@@ -13,18 +13,21 @@ from typing import LiteralString, NamedTuple
 
 from psycopg import sql
 
-from domain.chain_rows import (
+from domain.proof.rows import (
     ACCOUNT_COLUMNS,
     BALANCE_COLUMNS,
     BATCH_COLUMNS,
+    CHANGE_COLUMNS,
     CONFLICT_COLUMNS,
     ENTRY_COLUMNS,
     HEADER_COLUMNS,
     NULL,
     PERIOD_COLUMNS,
     REJECT_COLUMNS,
+    RESOLUTION_COLUMNS,
+    SUM_COLUMNS,
 )
-from sinks.connecting import Connection
+from sinks.postgres import Connection
 
 CHUNK_ROWS = 100_000
 """How many rows are read at a time, as near as whole batches come to it."""
@@ -43,15 +46,28 @@ class Table(NamedTuple):
 ACCOUNTS = Table(
     "account.csv",
     ACCOUNT_COLUMNS,
-    "SELECT account_id, code, normal_side, shard, parent_id FROM ledger.account ORDER BY account_id",
+    """
+    SELECT account_id, code, journal, normal_side, currency, status, min_available, max_balance, shard, parent_id,
+        is_summary::TEXT, meaning, (extract(EPOCH FROM opened_at) * 1000000)::BIGINT AS opened_at_us
+    FROM ledger.account ORDER BY account_id
+    """,
+)
+CHANGES = Table(
+    "account_change.csv",
+    CHANGE_COLUMNS,
+    """
+    SELECT revision, facts, (extract(EPOCH FROM changed_at) * 1000000)::BIGINT AS changed_at_us, changed_by,
+        encode(hash, 'hex') AS hash
+    FROM ledger.account_change ORDER BY revision
+    """,
 )
 BATCHES = Table(
     "batch.csv",
     BATCH_COLUMNS,
     """
     SELECT batch_id, shard, fence, n_tx, n_entries, n_duplicates, n_conflicts, n_rejected, source,
-        (extract(EPOCH FROM recorded_at) * 1000000)::BIGINT AS recorded_at_us, encode(prev_hash, 'hex') AS prev_hash,
-        encode(content_hash, 'hex') AS content_hash, encode(hash, 'hex') AS hash
+        (extract(EPOCH FROM recorded_at) * 1000000)::BIGINT AS recorded_at_us, encode(accounts_hash, 'hex') AS accounts_hash,
+        encode(prev_hash, 'hex') AS prev_hash, encode(content_hash, 'hex') AS content_hash, encode(hash, 'hex') AS hash
     FROM ledger.batch WHERE batch_id BETWEEN {first} AND {last} ORDER BY batch_id
     """,
 )
@@ -93,6 +109,28 @@ CONFLICTS = Table(
     FROM ledger.conflict WHERE batch_id BETWEEN {first} AND {last} ORDER BY batch_id, tx_id, body_hash
     """,
 )
+SUMS = Table(
+    "effective_delta.csv",
+    SUM_COLUMNS,
+    """
+    SELECT batch_id, account_id, currency, layer, to_char(effective_date, 'YYYY-MM-DD') AS effective_date, delta
+    FROM ledger.effective_delta
+    WHERE batch_id BETWEEN {first} AND {last} ORDER BY batch_id, account_id, currency, layer, effective_date
+    """,
+)
+# What was resolved by a transaction that is not there is of no batch, and stands before the first.
+RESOLUTIONS = Table(
+    "resolution.csv",
+    RESOLUTION_COLUMNS,
+    """
+    SELECT t.batch_id, r.tx_id, r.cause_tx_id, r.relation, r.is_final
+    FROM ledger.tx t JOIN ledger.resolution r USING (tx_id) WHERE t.batch_id BETWEEN {first} AND {last}
+    UNION ALL
+    SELECT 0, r.tx_id, r.cause_tx_id, r.relation, r.is_final FROM ledger.resolution r
+    WHERE {first} = 0 AND NOT EXISTS (SELECT FROM ledger.tx t WHERE t.tx_id = r.tx_id)
+    ORDER BY batch_id, tx_id, cause_tx_id
+    """,
+)
 BALANCES = Table(
     "balance.csv",
     BALANCE_COLUMNS,
@@ -111,7 +149,7 @@ PERIODS = Table(
     FROM ledger.closed_period ORDER BY closed_until
     """,
 )
-TABLES = (ACCOUNTS, BATCHES, HEADERS, ENTRIES, REJECTS, CONFLICTS, BALANCES, PERIODS)
+TABLES = (ACCOUNTS, CHANGES, BATCHES, HEADERS, ENTRIES, REJECTS, CONFLICTS, SUMS, RESOLUTIONS, BALANCES, PERIODS)
 
 _RANGES = """
     SELECT min(batch_id), max(batch_id) FROM (

@@ -7,7 +7,7 @@ memory is full the floor rises and the older half is forgotten. After a start th
 
 from collections.abc import Iterable, Mapping
 
-from domain.books import Known
+from domain.ledger.books import Known
 
 LOWEST = ""
 """Below every id: the floor of an empty ledger."""

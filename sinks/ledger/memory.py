@@ -4,21 +4,20 @@ A batch that was prepared is taken over at once, so the next one can be prepared
 database cannot tell of it: what is read there is overlaid with what the batch on its way has changed.
 """
 
+import time
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import psycopg
 
-from domain.books import Books, Known, Origin, Window
-from domain.causes import origin_of
 from domain.errors import InvariantError
-from domain.fold import advance, fold
-from domain.journal import Entry, Layer, Transaction
-from domain.judging import Folded
-from domain.velocity import windows
-from sinks.connecting import Connection
-from sinks.ledger_ids import LOWEST, RecentIds
-from sinks.ledger_reading import (
+from domain.ledger.books import Books, Known, Origin, Window, balances
+from domain.ledger.causes import origin_of
+from domain.ledger.fold import advance, fold
+from domain.ledger.journal import Balance, Entry, Layer, Transaction
+from domain.ledger.judge import Folded
+from domain.ledger.velocity import windows
+from sinks.ledger.ids import LOWEST, RecentIds
+from sinks.ledger.reading import (
     read_books,
     read_greatest_id,
     read_known,
@@ -27,15 +26,9 @@ from sinks.ledger_reading import (
     read_revision,
     read_used,
 )
-from sinks.ledger_rows import Rendered, render
-
-
-class Prepared(NamedTuple):
-    """A batch that was folded and rendered, and is still to be written."""
-
-    transactions: Sequence[Transaction]
-    folded: Folded
-    rendered: Rendered
+from sinks.ledger.rows import render
+from sinks.ledger.writing import Prepared
+from sinks.postgres import Connection
 
 
 class LedgerMemory:
@@ -60,6 +53,7 @@ class LedgerMemory:
 
     def prepare(self, batch: Sequence[Transaction]) -> Prepared:
         """Fold and render a batch, and go on from it."""
+        began = time.perf_counter()
         ids = [transaction.id for transaction in batch]
         self.books.known = self._known(ids)
         named = causes_of(batch)
@@ -76,7 +70,16 @@ class LedgerMemory:
         if folded.answered:
             self._ids.remember(folded.answered)
         self._ahead = folded
-        return Prepared(batch, folded, rendered)
+        return Prepared(batch, folded, rendered, time.perf_counter() - began)
+
+    def caught_up(self, last_hash: bytes) -> list[Balance]:
+        """Read everything anew if the chain has gone on without this writer, and return the balances that changed by it."""
+        if last_hash == self.last_hash and not self.is_stale:
+            return []
+        before = self.books.rows
+        self.load()
+        rows = self.books.rows
+        return balances(rows, [key for key, row in rows.items() if row != before.get(key)])
 
     def has_changed(self) -> bool:
         """Whether accounts, limits or periods have changed since they were read."""

@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from domain.accounts import Account, Velocity
-from domain.books import Books, Held, Key, Known, Origin, Row, Window, blank
-from domain.journal import Cause, Group, Matter, Outcome, Relation, Transaction, Verdict
-from sinks.connecting import Connection
+from domain.ledger.accounts import Account, Velocity
+from domain.ledger.books import Books, Held, Key, Known, Origin, Row, Window, blank
+from domain.ledger.journal import Cause, Group, Outcome, Relation, TakenBack, Transaction, Verdict
+from sinks.postgres import Connection
 
 NO_HASH = bytes(32)
 """What the first batch of a shard follows."""
@@ -35,6 +35,13 @@ _BALANCES = """
 """
 _REVISION = "SELECT reference_revision FROM ledger.writer WHERE shard = %s"
 _LAST_HASH = "SELECT hash FROM ledger.batch WHERE shard = %s ORDER BY batch_id DESC LIMIT 1"
+_HEAD = """
+    SELECT w.fence, coalesce(b.batch_id, 0), b.hash FROM ledger.writer w
+    LEFT JOIN LATERAL (
+        SELECT n.batch_id, n.hash FROM ledger.batch n WHERE n.shard = w.shard ORDER BY n.batch_id DESC LIMIT 1
+    ) b ON TRUE
+    WHERE w.shard = %s
+"""
 _GREATEST_ID = """
     SELECT greatest(
         (SELECT tx_id FROM ledger.tx ORDER BY tx_id DESC LIMIT 1),
@@ -55,10 +62,13 @@ _CONFLICTS = """
 _ORIGINS = """
     SELECT t.tx_id::TEXT, (extract(EPOCH FROM t.effective_at) * 1000)::BIGINT,
         (extract(EPOCH FROM t.expires_at) * 1000)::BIGINT,
-        (SELECT r.relation FROM ledger.resolution r WHERE r.cause_tx_id = t.tx_id AND r.relation <> 'reversed'
-            ORDER BY r.is_final DESC LIMIT 1),
+        e.relation, coalesce(e.is_final, FALSE),
         EXISTS (SELECT FROM ledger.resolution r WHERE r.cause_tx_id = t.tx_id AND r.relation = 'reversed')
-    FROM ledger.tx t WHERE t.tx_id = ANY(%s::UUID[])
+    FROM ledger.tx t LEFT JOIN LATERAL (
+        SELECT r.relation, r.is_final FROM ledger.resolution r
+        WHERE r.cause_tx_id = t.tx_id AND r.relation <> 'reversed' ORDER BY r.is_final DESC LIMIT 1
+    ) e ON TRUE
+    WHERE t.tx_id = ANY(%s::UUID[])
 """
 _MOVED = """
     SELECT e.tx_id::TEXT, a.code, e.currency, sum(e.side * e.amount)
@@ -86,16 +96,32 @@ _USED = """
     JOIN ledger.velocity_use u ON (u.account_id, u.currency, u.window_seconds, u.window_start)
         = (a.account_id, w.currency, w.window_seconds, w.window_start)
 """
-_CORRELATED = """
-    SELECT tx_id::TEXT, template, (extract(EPOCH FROM effective_at) * 1000)::BIGINT, correlation_id::TEXT, source,
-        source_offset, meta, relation, cause_tx_id::TEXT, is_final,
-        (extract(EPOCH FROM expires_at) * 1000)::BIGINT, group_id, group_size
-    FROM unnest(%s::UUID[], %s::BIGINT[], %s::BIGINT[]) AS m (id, since_ms, until_ms)
-    JOIN ledger.tx ON correlation_id = m.id
-        AND effective_at >= to_timestamp(0) + m.since_ms * INTERVAL '1 millisecond'
-        AND effective_at < to_timestamp(0) + m.until_ms * INTERVAL '1 millisecond'
-    ORDER BY batch_id, position
+HEADER_COLUMNS = """
+    {0}.tx_id::TEXT, {0}.template, (extract(EPOCH FROM {0}.effective_at) * 1000)::BIGINT, {0}.correlation_id::TEXT,
+    {0}.source, {0}.source_offset, {0}.meta, {0}.relation, {0}.cause_tx_id::TEXT, {0}.is_final,
+    (extract(EPOCH FROM {0}.expires_at) * 1000)::BIGINT, {0}.group_id, {0}.group_size
 """
+_OPEN_HOLDS = f"""
+    SELECT {HEADER_COLUMNS.format("t")}
+    FROM ledger.tx t JOIN ledger.batch b USING (batch_id)
+    WHERE t.expires_at IS NOT NULL AND b.shard = %s
+        AND NOT EXISTS (SELECT FROM ledger.resolution r WHERE r.cause_tx_id = t.tx_id AND r.is_final)
+    ORDER BY t.expires_at, t.tx_id
+"""  # noqa: S608 - built of constants
+_TAKEN_BACK = f"""
+    SELECT {HEADER_COLUMNS.format("r")}, {HEADER_COLUMNS.format("o")}
+    FROM ledger.tx r JOIN ledger.batch b USING (batch_id) JOIN ledger.tx o ON o.tx_id = r.cause_tx_id
+    WHERE r.source = 'console/reversals' AND r.batch_id > %s AND b.shard = %s
+    ORDER BY r.batch_id, r.position
+"""  # noqa: S608 - built of constants
+
+
+class Head(NamedTuple):
+    """Who may write to a shard, and the last batch of its chain; 0 and no hash when there is none."""
+
+    fence: int
+    batch_id: int
+    hash: bytes
 
 
 def _int(value: Any) -> int | None:
@@ -133,6 +159,11 @@ def _read_rows(connection: Connection, asked: dict[str, Any], accounts: dict[str
 def read_last_hash(connection: Connection, shard: int) -> bytes:
     row = connection.execute(_LAST_HASH, (shard,)).fetchone()
     return bytes(row[0]) if row else NO_HASH
+
+
+def read_head(connection: Connection, shard: int) -> Head:
+    fence, batch_id, last_hash = connection.execute(_HEAD, (shard,)).fetchone() or (0, 0, None)
+    return Head(fence, batch_id, bytes(last_hash) if last_hash is not None else NO_HASH)
 
 
 def read_revision(connection: Connection, shard: int) -> int:
@@ -175,9 +206,14 @@ def read_origins(connection: Connection, ids: Collection[str]) -> dict[str, Orig
         held.setdefault(id_, {})[key[0], key[1], key[2], key[3]] = int(amount)
     return {
         id_: Origin(
-            at_ms, expires_at_ms, moved.get(id_, {}), left := held.get(id_, {}), None if left else ended, is_reversed
+            at_ms,
+            expires_at_ms,
+            moved.get(id_, {}),
+            left := held.get(id_, {}),
+            became if is_final or not left else None,
+            is_reversed,
         )
-        for id_, at_ms, expires_at_ms, ended, is_reversed in connection.execute(_ORIGINS, (wanted,))
+        for id_, at_ms, expires_at_ms, became, is_final, is_reversed in connection.execute(_ORIGINS, (wanted,))
     }
 
 
@@ -189,14 +225,19 @@ def read_used(connection: Connection, windows: Collection[Window]) -> dict[Windo
     return {(row[0], row[1], row[2], row[3]): int(row[4]) for row in connection.execute(_USED, columns)}
 
 
-def read_correlated(connection: Connection, matters: Sequence[Matter]) -> list[Transaction]:
-    """The posted transactions of these matters, without their entries, oldest first."""
-    columns = [list(column) for column in zip(*matters, strict=True)] or [[], [], []]
-    rows = connection.execute(_CORRELATED, columns).fetchall()
-    return [_header(*row) for row in rows]
+def read_open_holds(connection: Connection, shard: int) -> list[Transaction]:
+    """The holds of a shard that will expire if nothing ends them before, without their entries."""
+    return [header(*row) for row in connection.execute(_OPEN_HOLDS, (shard,))]
 
 
-def _header(*row: Any) -> Transaction:
+def read_taken_back(connection: Connection, shard: int, after_batch_id: int) -> list[TakenBack]:
+    """What people have taken back in the batches after this one, oldest first."""
+    rows = connection.execute(_TAKEN_BACK, (after_batch_id, shard))
+    return [TakenBack(header(*row[:13]), header(*row[13:])) for row in rows]
+
+
+def header(*row: Any) -> Transaction:
+    """The transaction of `HEADER_COLUMNS`, without its entries."""
     relation, cause_tx_id, is_final, expires_at_ms, group_id, group_size = row[7:]
     cause = Cause(Relation(relation), cause_tx_id, is_final) if relation else None
     group = Group(group_id, group_size) if group_id is not None else None

@@ -1,7 +1,8 @@
 """Rows of the ledger as the text that COPY takes, and the hash of what a batch holds, which the database chains.
 
 What is hashed is rendered from the same values, in a form that the view `ledger.batch_lines` renders again from the
-tables. Of metadata, expiry and group only the body hash is in it, which covers them.
+tables. Of metadata, expiry and group only the body hash is in it, which covers them; of what was refused, a hash of the text
+that is kept of it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,10 +11,10 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
 
-from domain.body import cause_text, payload
-from domain.books import ACCOUNT_ID, VERSION, Books, Key, Row
-from domain.journal import Transaction
-from domain.judging import Folded, Posted, Refused
+from domain.ledger.body import cause_text, payload
+from domain.ledger.books import ACCOUNT_ID, VERSION, Books, Key, Row
+from domain.ledger.journal import Transaction
+from domain.ledger.judge import Folded, Posted, Refused
 
 TX_COLUMNS = (
     "tx_id, effective_at, position, n_entries, correlation_id, cause_tx_id, relation, is_final, expires_at, group_id, "
@@ -139,15 +140,19 @@ def _reject(position: int, refused: Refused) -> str:
 def _chained_reject(refused: Refused) -> str:
     id_, _, *told = refused.verdict
     transaction = refused.transaction
-    facts = "\t".join(["-" if fact is None else str(fact) for fact in told])
+    facts = "\t".join([_NULL if fact is None else str(fact) for fact in told])
     source = f"{transaction.template}\t{transaction.source}\t{transaction.source_offset}"
-    return f"{id_}\t{facts}\t{source}\t{refused.body_hash}\n"
+    return f"{id_}\t{facts}\t{source}\t{refused.body_hash}\t{_payload_hash(transaction)}\n"
 
 
 def _chained_conflict(refused: Refused) -> str:
     transaction = refused.transaction
     source = f"{transaction.template}\t{transaction.source}\t{transaction.source_offset}"
-    return f"{transaction.id}\t{refused.body_hash}\t{source}\n"
+    return f"{transaction.id}\t{refused.body_hash}\t{source}\t{_payload_hash(transaction)}\n"
+
+
+def _payload_hash(transaction: Transaction) -> str:
+    return sha256(payload(transaction).encode()).hexdigest()
 
 
 def _conflict(refused: Refused) -> str:

@@ -9,19 +9,24 @@ from collections.abc import Sequence
 
 import psycopg
 
-from domain.books import Books, balances
-from domain.fold import fold
-from domain.journal import Booked, Transaction
-from sinks.connecting import Connection
-from sinks.ledger_memory import causes_of, contradiction, is_refusal, windows_of
-from sinks.ledger_reading import read_books, read_known, read_last_hash, read_origins, read_used
-from sinks.ledger_rows import render
-from sinks.ledger_taking import lock_shard
-from sinks.ledger_writing import Batch, write_batch
+from domain.ledger.books import Books, balances
+from domain.ledger.fold import fold
+from domain.ledger.journal import Booked, Transaction
+from sinks.ledger.memory import causes_of, contradiction, is_refusal, windows_of
+from sinks.ledger.reading import read_books, read_known, read_last_hash, read_origins, read_used
+from sinks.ledger.rows import render
+from sinks.ledger.taking import lock_shard
+from sinks.ledger.writing import Prepared, write_batch
+from sinks.postgres import Connection
 
 
-def post_once(connection: Connection, transactions: Sequence[Transaction], shard: int = 0) -> Booked:
+def post_once(
+    connection: Connection, transactions: Sequence[Transaction], shard: int = 0, *, keeps_refusals: bool = True
+) -> Booked:
     """Post as one batch; durable when it returns. The connection must be in autocommit.
+
+    Without `keeps_refusals` a batch in which anything is refused is answered and leaves nothing: a person who could not do
+    something may try again, where a posting from a stream, once rejected, stays rejected.
 
     Raises `InvariantError` if the database refuses what the fold accepts, and what psycopg raises if it is out of reach.
     """
@@ -30,9 +35,10 @@ def post_once(connection: Connection, transactions: Sequence[Transaction], shard
             fence = lock_shard(connection, shard)
             books = _books(connection, transactions, shard)
             folded = fold(books, transactions)
-            if folded.answered:
-                batch = Batch(shard, fence, transactions, folded, render(books, folded))
-                write_batch(connection, batch, read_last_hash(connection, shard))
+            is_kept = keeps_refusals or not (folded.rejected or folded.conflicts)
+            if folded.answered and is_kept:
+                batch = Prepared(transactions, folded, render(books, folded))
+                write_batch(connection, shard, fence, batch, read_last_hash(connection, shard))
     except psycopg.Error as error:
         if not is_refusal(error):
             raise

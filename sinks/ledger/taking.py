@@ -4,9 +4,9 @@ import os
 import socket
 from collections.abc import Sequence
 
-from domain.accounts import Account
 from domain.errors import FencedError
-from sinks.connecting import Connection
+from domain.ledger.accounts import Account
+from sinks.postgres import Connection
 
 LOCK_CLASS = 0x42414C4C
 """The class of our advisory locks; the shard is the lock's number."""
@@ -21,13 +21,17 @@ _LOCK = "SELECT fence FROM ledger.writer WHERE shard = %s FOR UPDATE"
 _HOLDER = "SELECT host, pid, since FROM ledger.writer WHERE shard = %s"
 _OPEN_ACCOUNT = """
     INSERT INTO ledger.account (
-        account_id, code, normal_side, journal, currency, meaning, min_available, max_balance, status, shard, parent_id
-    ) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, (SELECT p.account_id FROM ledger.account p WHERE p.code = %s))
-    ON CONFLICT DO NOTHING
+        {id}code, normal_side, journal, currency, meaning, min_available, max_balance, status, shard, parent_id
+    ) VALUES (
+        {its}%(code)s, %(normal_side)s, %(journal)s, %(currency)s, %(meaning)s, %(min_available)s, %(max_balance)s,
+        %(status)s, %(shard)s, (SELECT p.account_id FROM ledger.account p WHERE p.code = %(parent)s)
+    ) ON CONFLICT (code) DO NOTHING
 """
+_OPEN_NUMBERED = _OPEN_ACCOUNT.format(id="account_id, ", its="%(id)s, ").encode()
+_OPEN_UNNUMBERED = _OPEN_ACCOUNT.format(id="", its="").encode()
 _LIMIT_VELOCITY = """
     INSERT INTO ledger.velocity_limit (account_id, currency, window_seconds, amount_max)
-    VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING
+    SELECT a.account_id, %s, %s, %s FROM ledger.account a WHERE a.code = %s ON CONFLICT DO NOTHING
 """
 
 
@@ -62,5 +66,6 @@ def open_missing(connection: Connection, accounts: Sequence[Account]) -> None:
     if not missing:
         return
     with connection.transaction(), connection.cursor() as cursor:
-        cursor.executemany(_OPEN_ACCOUNT, [(*one[:8], one.status, one.shard, one.parent) for one in missing])
-        cursor.executemany(_LIMIT_VELOCITY, [(one.id, *velocity) for one in missing for velocity in one.velocities])
+        for one in missing:
+            cursor.execute(_OPEN_NUMBERED if one.id else _OPEN_UNNUMBERED, one._asdict())
+        cursor.executemany(_LIMIT_VELOCITY, [(*velocity, one.code) for one in missing for velocity in one.velocities])

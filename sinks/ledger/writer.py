@@ -7,7 +7,7 @@ lock and the fence live in the same database as the data, so two writers cannot 
 one out, and should the first have lost its lock without noticing, its next batch is refused.
 
 The database judges each batch again by rules of its own. If it refuses one, what the memory knows of accounts, periods
-or ids may be old, or somebody has posted through the other entry point (`sinks.ledger_single`): it is read anew and the
+or ids may be old, or somebody has posted through the other entry point (`sinks.ledger.single`): it is read anew and the
 batch folded once more. A second refusal is a contradiction, and stops the writer.
 """
 
@@ -16,22 +16,21 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from itertools import chain
-from typing import NamedTuple
 
 import psycopg
 
-from domain.accounts import CHART, Account
-from domain.books import balances
 from domain.errors import FencedError
-from domain.journal import Balance, Booked, Matter, Transaction
-from domain.judging import Folded
-from sinks.connecting import connect
-from sinks.ledger_batches import BatchSize, cut
-from sinks.ledger_memory import LedgerMemory, Prepared, contradiction, is_refusal
-from sinks.ledger_reading import read_correlated
-from sinks.ledger_standby import Beat
-from sinks.ledger_taking import lock_shard, open_missing, take
-from sinks.ledger_writing import Batch, write_batch
+from domain.ledger.accounts import Account
+from domain.ledger.books import balances
+from domain.ledger.journal import Balance, Booked, Heard, Transaction
+from domain.ledger.judge import Folded
+from sinks.ledger.batches import BatchSize, cut
+from sinks.ledger.memory import LedgerMemory, contradiction, is_refusal
+from sinks.ledger.reading import read_head, read_open_holds, read_taken_back
+from sinks.ledger.standby import Beat
+from sinks.ledger.taking import lock_shard, open_missing, take
+from sinks.ledger.writing import Prepared, write_batch
+from sinks.postgres import connect
 
 Submit = Callable[[Callable[[Prepared], float], Prepared], "Future[float]"]
 """Runs a write now, or in the background."""
@@ -50,20 +49,12 @@ _CHANGEABLE = {
 """What is refused for these reasons may be allowed by now: accounts, limits and periods change between batches."""
 
 
-class Writing(NamedTuple):
-    """A batch on its way to the database, what preparing it took, and the seconds of its write to wait for."""
-
-    prepared: Prepared
-    prepare_seconds: float
-    written: "Future[float]"
-
-
 class PostgresLedger:
     """A `Ledger` that keeps what it books; the only writer of its shard while it is open.
 
-    `batch_max` fixes how many transactions a batch has; left out, it follows the time that batches take. `on_batch` hears
-    of each committed batch: the seconds that were spent on preparing and writing it, and its size. Raises `FencedError`
-    if another writer has the shard.
+    It opens those of the `accounts` that are not there. `batch_max` fixes how many transactions a batch has; left out, it
+    follows the time that batches take. `on_batch` hears of each committed batch: the seconds that were spent on preparing
+    and writing it, and its size. Raises `FencedError` if another writer has the shard.
     """
 
     def __init__(
@@ -71,8 +62,8 @@ class PostgresLedger:
         dsn: str,
         shard: int = 0,
         *,
+        accounts: Sequence[Account],
         batch_max: int | None = None,
-        accounts: Sequence[Account] = CHART,
         on_batch: Callable[[float, int], None] | None = None,
     ) -> None:
         self._shard = shard
@@ -109,9 +100,23 @@ class PostgresLedger:
         rows = self._memory.books.rows
         return balances(rows, rows)
 
-    def correlated(self, matters: Sequence[Matter]) -> list[Transaction]:
-        """The posted transactions of these matters, without their entries, oldest first."""
-        return read_correlated(self._reading, matters)
+    def open_holds(self) -> list[Transaction]:
+        """The holds of the shard that will expire if nothing ends them before, without their entries."""
+        return read_open_holds(self._reading, self._shard)
+
+    def heard(self, after_batch_id: int) -> Heard:
+        """Read what others have posted to the shard; FencedError if one of them has taken it. Nothing may be on its way."""
+        head = read_head(self._reading, self._shard)
+        if head.fence != self._fence:
+            raise self._fenced()
+        changed = self._memory.caught_up(head.hash)
+        is_news = head.batch_id > after_batch_id
+        taken_back = read_taken_back(self._reading, self._shard, after_batch_id) if is_news else []
+        return Heard(head.batch_id, changed, taken_back)
+
+    def newest_batch(self) -> int:
+        """Return the id of the newest batch of the shard, by whomever it was posted. Nothing may be on its way."""
+        return read_head(self._reading, self._shard).batch_id
 
     def close(self) -> None:
         """Give the shard back; the next writer may take it."""
@@ -120,28 +125,26 @@ class PostgresLedger:
     def _posted(self, transactions: Sequence[Transaction]) -> Iterator[Folded]:
         """Fold each batch while the one before it is written, and give it when it is committed."""
         left = len(transactions)
-        before: Writing | None = None
+        before: tuple[Prepared, Future[float]] | None = None
         try:
             for batch in cut(transactions, self._size):
                 left -= len(batch)
-                began = time.perf_counter()
                 prepared, generation = self._memory.prepare(batch), self._memory.generation
-                prepare_seconds = time.perf_counter() - began
                 if before is not None:
                     writing, before = before, None
-                    yield self._settled(writing)
+                    yield self._settled(*writing)
                 submit = self._thread.submit if left else _at_once
                 newest = self._newest(prepared, generation)
-                before = Writing(newest, prepare_seconds, submit(self._write, newest))
+                before = newest, submit(self._write, newest)
             if before is not None:
                 writing, before = before, None
-                yield self._settled(writing)
+                yield self._settled(*writing)
         except BaseException:
             # The memory is ahead of the database by what was not written.
             self._memory.is_stale = True
             if before is not None:
                 with suppress(Exception):
-                    before.written.result()
+                    before[1].result()
             raise
 
     def _newest(self, prepared: Prepared, generation: int) -> Prepared:
@@ -160,16 +163,17 @@ class PostgresLedger:
 
     def _write_batch(self, prepared: Prepared) -> bytes:
         try:
-            return write_batch(self._connection, Batch(self._shard, self._fence, *prepared), self._memory.last_hash)
+            return write_batch(self._connection, self._shard, self._fence, prepared, self._memory.last_hash)
         except psycopg.Error as error:
             if error.sqlstate == _FENCED:
-                msg = f"another writer has taken shard {self._shard} of the ledger; this one has to stop"
-                raise FencedError(msg) from error
+                raise self._fenced() from error
             raise
 
-    def _settled(self, writing: Writing) -> Folded:
+    def _fenced(self) -> FencedError:
+        return FencedError(f"another writer has taken shard {self._shard} of the ledger; this one has to stop")
+
+    def _settled(self, prepared: Prepared, written: "Future[float]") -> Folded:
         """Wait for the commit; if the database refused the batch, fold and write it once more."""
-        prepared, prepare_seconds, written = writing
         try:
             seconds = written.result()
         except psycopg.Error as error:
@@ -178,7 +182,7 @@ class PostgresLedger:
             prepared, seconds = self._write_again(prepared.transactions)
         self._size.took(len(prepared.transactions), seconds)
         if self._on_batch is not None:
-            self._on_batch(prepare_seconds + seconds, len(prepared.transactions))
+            self._on_batch(prepared.seconds + seconds, len(prepared.transactions))
         return prepared.folded
 
     def _write_again(self, batch: Sequence[Transaction]) -> tuple[Prepared, float]:

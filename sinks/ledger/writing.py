@@ -11,10 +11,9 @@ from typing import Any, NamedTuple
 import psycopg
 
 from domain.errors import FencedError
-from domain.journal import Transaction
-from domain.judging import Folded
-from sinks.connecting import Connection
-from sinks.ledger_rows import (
+from domain.ledger.journal import Transaction
+from domain.ledger.judge import Folded
+from sinks.ledger.rows import (
     BALANCE_COLUMNS,
     CONFLICT_COLUMNS,
     ENTRY_COLUMNS,
@@ -24,6 +23,7 @@ from sinks.ledger_rows import (
     Rendered,
     with_batch,
 )
+from sinks.postgres import Connection
 
 _BATCH = """
     INSERT INTO ledger.batch (
@@ -43,22 +43,21 @@ _UPDATE = f"""
 """  # noqa: S608 - built of constants
 
 
-class Batch(NamedTuple):
-    """What is to be written, and by whom."""
+class Prepared(NamedTuple):
+    """A batch that was folded and rendered, and is still to be written; `seconds` is what that took."""
 
-    shard: int
-    fence: int
     transactions: Sequence[Transaction]
     folded: Folded
     rendered: Rendered
+    seconds: float = 0.0
 
 
-def write_batch(connection: Connection, batch: Batch, last_hash: bytes) -> bytes:
+def write_batch(connection: Connection, shard: int, fence: int, batch: Prepared, last_hash: bytes) -> bytes:
     """Write it all after the batch with this hash, in the transaction that is open, and return the hash to go on from.
 
     Raises `FencedError` if the balances are no longer those that the batch was folded on.
     """
-    shard, fence, transactions, folded, rendered = batch
+    transactions, folded, rendered, _ = batch
     source = dumps(_sources(transactions))
     facts = (shard, fence, *_counts(transactions, folded), source, last_hash, rendered.content_hash)
     with connection.cursor() as cursor:

@@ -1,4 +1,5 @@
--- What do we owe our users, now? OWED has no entries of its own: it is the sum of the accounts below it.
+-- What do we owe our users, and how much of it is hedged, now? POSITION has no entries of its own: it is the sum of all venues.
 SELECT account, currency, settled, pending, available
 FROM ledger.rolled_up_balances
-WHERE account = 'OWED';
+WHERE account IN ('STABLESATS_OMNIBUS', 'POSITION')
+ORDER BY account DESC;

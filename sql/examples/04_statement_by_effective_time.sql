@@ -1,3 +1,3 @@
--- What moved on the same account on the second of May, by when things happened? The late cheque is in the opening balance.
-SELECT line, layer, effective_at, template, debit, credit, balance
-FROM ledger.statement('OWED/BOB', '2024-05-02Z', '2024-05-03Z', 'effective', 'USD');
+-- What moved on the same account in the same seconds, by when things happened? What was booked after them is here too.
+SELECT line, effective_at, template, debit, credit, balance
+FROM ledger.statement('FUNDING_ACCOUNT/simulated', '2026-11-25T13:34:25Z', '2026-11-25T13:34:30Z', 'effective', 'BTC');

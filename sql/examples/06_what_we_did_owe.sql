@@ -1,3 +1,3 @@
--- What did we owe at the end of the second of May, as we know now? By effective time: what came in late counts.
+-- What did we owe at the end of the 25th of November, as we know now? By effective time: what came in late counts.
 SELECT currency, layer, balance
-FROM ledger.balance_effective('OWED', '2024-05-03Z');
+FROM ledger.balance_effective('STABLESATS_OMNIBUS', '2026-11-26Z');

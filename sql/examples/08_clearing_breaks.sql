@@ -1,3 +1,3 @@
--- What was sent to another shard and did not arrive by the fifth of May, for how long, and which side is missing?
+-- What was sent to another shard and did not arrive by the 27th of November, for how long, and which side is missing?
 SELECT pair, currency, amount, age, newest_template, missing
-FROM ledger.clearing_breaks('2024-05-05Z');
+FROM ledger.clearing_breaks('2026-11-27Z');

@@ -1,7 +1,7 @@
--- depends: 0005_ledger_roles
+-- depends: 0004_ledger_periods
 
--- Reading the ledger: balances at any time by either axis, statements, the hierarchy of accounts, what is held, what has
--- not cleared, and sealed periods.
+-- Reading the ledger: codes instead of ids, names instead of numbers, debits and credits in columns of their own; balances
+-- at any time by either axis, statements, the hierarchy of accounts, what is held and what has not cleared.
 --
 -- There are two axes of time. *Recorded* is when the ledger learned of something: a balance of yesterday by recorded time
 -- never changes again. *Effective* is when it happened: a late transaction changes the balances from its own time on. A
@@ -9,19 +9,120 @@
 -- moment up to its last, without it.
 --
 -- Amounts are in minor units, in the account's normal direction unless a column says debit or credit.
---
--- One more error of our own, by SQLSTATE:
---   LG015 sealed already
 
-CREATE INDEX batch_recorded ON ledger.batch (shard, recorded_at, batch_id);
--- Most accounts are never held on: their last held entry is found without reading all others.
-CREATE INDEX entry_held ON ledger.entry (account_id, currency, layer, version) WHERE layer > 1;
+-- Transactions -------------------------------------------------------------------------------------------------------------
+
+-- Every entry with its transaction: a statement is this, for one account, in order of version.
+CREATE VIEW ledger.entries AS
+SELECT
+    a.code AS account,
+    e.currency,
+    e.version,
+    t.effective_at,
+    b.recorded_at,
+    t.template,
+    ledger.layer_name(e.layer) AS layer,
+    CASE WHEN e.side = 1 THEN e.amount END AS debit,
+    CASE WHEN e.side = -1 THEN e.amount END AS credit,
+    e.side * e.amount AS moved,
+    e.balance_after,
+    a.normal_side * e.balance_after AS normal_balance_after,
+    e.tx_id,
+    e.leg,
+    t.correlation_id,
+    t.relation,
+    t.cause_tx_id,
+    t.source,
+    t.source_offset,
+    t.batch_id,
+    t.position,
+    a.journal
+FROM ledger.entry e
+JOIN ledger.tx t USING (tx_id)
+JOIN ledger.batch b USING (batch_id)
+JOIN ledger.account a USING (account_id);
+
+-- Every transaction, in the order in which they were executed if ordered by (batch_id, position).
+CREATE VIEW ledger.transactions AS
+SELECT
+    t.tx_id,
+    t.template,
+    t.effective_at,
+    b.recorded_at,
+    t.n_entries,
+    t.correlation_id,
+    t.relation,
+    t.cause_tx_id,
+    t.is_final,
+    t.expires_at,
+    t.group_id,
+    r.tx_id AS reversed_by,
+    t.source,
+    t.source_offset,
+    t.batch_id,
+    t.position,
+    t.meta
+FROM ledger.tx t
+JOIN ledger.batch b USING (batch_id)
+LEFT JOIN ledger.resolution r ON r.cause_tx_id = t.tx_id AND r.relation = 'reversed';
+
+CREATE VIEW ledger.rejected AS
+SELECT
+    r.tx_id,
+    r.template,
+    r.reason,
+    r.account,
+    r.currency,
+    r.shortfall,
+    b.recorded_at,
+    r.source,
+    r.source_offset,
+    r.batch_id,
+    r.position,
+    r.payload
+FROM ledger.reject r
+JOIN ledger.batch b USING (batch_id);
+
+-- What every hold still holds. Held is in the direction of its side: debit or credit.
+CREATE VIEW ledger.open_holds AS
+SELECT
+    t.tx_id,
+    t.template,
+    a.code AS account,
+    k.currency,
+    ledger.layer_name(k.layer) AS layer,
+    CASE k.side WHEN 1 THEN 'debit' ELSE 'credit' END AS side,
+    k.held,
+    k.is_left AS left_over,
+    t.effective_at,
+    t.expires_at,
+    t.correlation_id
+FROM ledger.tx t
+CROSS JOIN LATERAL (
+    SELECT e.account_id, e.currency, e.layer, e.side,
+        sum(e.amount) FILTER (WHERE e.tx_id = t.tx_id) AS held, sum(e.amount) AS is_left
+    FROM (
+        SELECT t.tx_id AS tx_id
+        UNION ALL
+        SELECT r.tx_id FROM ledger.resolution r WHERE r.cause_tx_id = t.tx_id AND r.relation <> 'reversed'
+    ) s
+    JOIN ledger.entry e ON e.tx_id = s.tx_id
+    WHERE e.layer > 1
+    GROUP BY e.account_id, e.currency, e.layer, e.side
+) k
+JOIN ledger.account a ON a.account_id = k.account_id
+WHERE t.tx_id IN (SELECT e.tx_id FROM ledger.entry e WHERE e.layer > 1)
+    AND t.relation IS NULL
+    AND NOT EXISTS (
+        SELECT FROM ledger.resolution r WHERE r.cause_tx_id = t.tx_id AND r.is_final AND r.relation <> 'reversed'
+    )
+    AND k.is_left <> 0;
 
 -- Accounts -----------------------------------------------------------------------------------------------------------------
 
 -- The leaves at or below an account: itself, if it has no others below it.
 CREATE FUNCTION ledger.leaves(the_account TEXT) RETURNS TABLE (account_id INT, shard SMALLINT)
-LANGUAGE sql STABLE AS $$
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH RECURSIVE below AS (
         SELECT a.account_id, a.shard, a.is_summary FROM ledger.account a WHERE a.code = the_account
         UNION ALL
@@ -40,6 +141,46 @@ WITH RECURSIVE up AS (
     FROM up u JOIN ledger.account a ON a.account_id = u.parent_id
 )
 SELECT u.account_id, u.above_id, u.depth FROM up u;
+
+-- Balances -----------------------------------------------------------------------------------------------------------------
+
+-- One row per account and currency.
+CREATE VIEW ledger.balances AS
+SELECT
+    a.code AS account,
+    b.currency,
+    a.journal,
+    a.status,
+    b.version,
+    a.normal_side * (b.settled_debit - b.settled_credit) AS settled,
+    a.normal_side * (b.pending_debit - b.pending_credit) AS pending,
+    a.normal_side * (b.encumbered_debit - b.encumbered_credit) AS encumbered,
+    CASE a.normal_side
+        WHEN 1 THEN b.settled_debit - b.settled_credit - b.pending_credit - b.encumbered_credit
+        ELSE b.settled_credit - b.settled_debit - b.pending_debit - b.encumbered_debit
+    END AS available,
+    b.min_available,
+    b.max_balance,
+    a.meaning
+FROM ledger.balance b
+JOIN ledger.account a USING (account_id);
+
+CREATE VIEW ledger.balances_by_layer AS
+SELECT
+    a.code AS account,
+    b.currency,
+    ledger.layer_name(l.layer) AS layer,
+    l.debit,
+    l.credit,
+    a.normal_side * (l.debit - l.credit) AS balance,
+    b.version
+FROM ledger.balance b
+JOIN ledger.account a USING (account_id)
+CROSS JOIN LATERAL (
+    VALUES (1::SMALLINT, b.settled_debit, b.settled_credit),
+    (2::SMALLINT, b.pending_debit, b.pending_credit),
+    (3::SMALLINT, b.encumbered_debit, b.encumbered_credit)
+) AS l (layer, debit, credit);
 
 -- Balances of all accounts, where an account that has others below it is the sum of its leaves.
 CREATE VIEW ledger.rolled_up_balances AS
@@ -60,11 +201,25 @@ JOIN ledger.account a ON a.account_id = h.above_id
 JOIN ledger.balance b ON b.account_id = h.account_id
 GROUP BY a.account_id, b.currency;
 
+-- Balances by the date on which things happened, whenever they were recorded.
+CREATE VIEW ledger.effective_balances AS
+SELECT
+    a.code AS account,
+    d.currency,
+    ledger.layer_name(d.layer) AS layer,
+    d.effective_date,
+    a.normal_side * sum(sum(d.delta)) OVER (
+        PARTITION BY d.account_id, d.currency, d.layer ORDER BY d.effective_date
+    ) AS balance
+FROM ledger.effective_delta d
+JOIN ledger.account a USING (account_id)
+GROUP BY d.account_id, a.code, a.normal_side, d.currency, d.layer, d.effective_date;
+
 -- Balances at a time -------------------------------------------------------------------------------------------------------
 
 -- The last batch of a shard that was recorded at a time or before; 0 if there is none.
 CREATE FUNCTION ledger.batch_recorded(the_shard SMALLINT, as_of TIMESTAMPTZ) RETURNS BIGINT
-LANGUAGE sql STABLE AS $$
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce((
         SELECT b.batch_id FROM ledger.batch b WHERE b.shard = the_shard AND b.recorded_at <= as_of
         ORDER BY b.recorded_at DESC, b.batch_id DESC LIMIT 1
@@ -74,7 +229,7 @@ $$;
 -- How many entries an account had in a currency when a batch was written. Versions grow with batches, so this halves its
 -- way to the answer: two dozen look-ups among ten million entries.
 CREATE FUNCTION ledger.version_recorded(the_account_id INT, the_currency TEXT, the_batch BIGINT) RETURNS BIGINT
-LANGUAGE plpgsql STABLE AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     low BIGINT := 0;
     high BIGINT;
@@ -98,7 +253,7 @@ END $$;
 
 -- Debits less credits after a version.
 CREATE FUNCTION ledger.net_at_version(the_account_id INT, the_currency TEXT, the_layer SMALLINT, the_version BIGINT)
-RETURNS NUMERIC LANGUAGE plpgsql STABLE AS $$
+RETURNS NUMERIC LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     net NUMERIC;
 BEGIN
@@ -117,7 +272,7 @@ END $$;
 
 -- What an account, or all below it, came to, going by what was recorded at `as_of` or before.
 CREATE FUNCTION ledger.balance_recorded(account TEXT, as_of TIMESTAMPTZ)
-RETURNS TABLE (currency TEXT, layer TEXT, balance NUMERIC) LANGUAGE sql STABLE AS $$
+RETURNS TABLE (currency TEXT, layer TEXT, balance NUMERIC) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH reached AS MATERIALIZED (
         SELECT b.account_id, b.currency,
             ledger.version_recorded(b.account_id, b.currency, ledger.batch_recorded(l.shard, as_of)) AS version
@@ -137,7 +292,7 @@ $$;
 -- What an account, or all below it, came to, going by what had happened at `as_of` or before. Whole days are sums that are
 -- kept; of the last day the entries are read.
 CREATE FUNCTION ledger.balance_effective(account TEXT, as_of TIMESTAMPTZ)
-RETURNS TABLE (currency TEXT, layer TEXT, balance NUMERIC) LANGUAGE sql STABLE AS $$
+RETURNS TABLE (currency TEXT, layer TEXT, balance NUMERIC) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH leaf AS MATERIALIZED (SELECT l.account_id FROM ledger.leaves(account) l),
     moved AS (
         SELECT d.currency, d.layer, d.delta
@@ -159,8 +314,9 @@ $$;
 
 -- Trial balances -----------------------------------------------------------------------------------------------------------
 
--- A transaction balances per currency and layer, and may go from one journal to another, as clearing does.
-CREATE OR REPLACE VIEW ledger.trial_balance AS
+-- Debits and credits of every journal, currency and layer. A transaction balances per currency and layer, and may go from
+-- one journal to another, as clearing does.
+CREATE VIEW ledger.trial_balance AS
 SELECT
     a.journal,
     l.currency,
@@ -175,7 +331,8 @@ WINDOW kind AS (PARTITION BY l.currency, l.layer);
 
 -- Every leaf with its balance in the column of its side; the columns of a currency and layer are equal.
 CREATE FUNCTION ledger.trial_balance_recorded(as_of TIMESTAMPTZ)
-RETURNS TABLE (account TEXT, currency TEXT, layer TEXT, debit NUMERIC, credit NUMERIC) LANGUAGE sql STABLE AS $$
+RETURNS TABLE (account TEXT, currency TEXT, layer TEXT, debit NUMERIC, credit NUMERIC) LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp AS $$
     SELECT a.code, d.currency, ledger.layer_name(d.layer),
         greatest(sum(d.delta), 0), greatest(-sum(d.delta), 0)
     FROM (SELECT s.shard, ledger.batch_recorded(s.shard, as_of) AS last_batch FROM ledger.writer s) w
@@ -187,7 +344,8 @@ RETURNS TABLE (account TEXT, currency TEXT, layer TEXT, debit NUMERIC, credit NU
 $$;
 
 CREATE FUNCTION ledger.trial_balance_effective(as_of TIMESTAMPTZ)
-RETURNS TABLE (account TEXT, currency TEXT, layer TEXT, debit NUMERIC, credit NUMERIC) LANGUAGE sql STABLE AS $$
+RETURNS TABLE (account TEXT, currency TEXT, layer TEXT, debit NUMERIC, credit NUMERIC) LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp AS $$
     WITH moved AS (
         SELECT d.account_id, d.currency, d.layer, d.delta FROM ledger.effective_delta d
         WHERE d.effective_date < (as_of AT TIME ZONE 'UTC')::DATE
@@ -211,7 +369,7 @@ CREATE FUNCTION ledger.statement(
 ) RETURNS TABLE (
     line TEXT, currency TEXT, layer TEXT, effective_at TIMESTAMPTZ, recorded_at TIMESTAMPTZ, leaf TEXT, template TEXT,
     debit NUMERIC, credit NUMERIC, balance NUMERIC, tx_id UUID, correlation_id UUID, source TEXT, source_offset BIGINT
-) LANGUAGE plpgsql STABLE AS $$
+) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     just_before TIMESTAMPTZ := since - INTERVAL '1 microsecond';
@@ -290,42 +448,7 @@ BEGIN
     ORDER BY v.currency, CASE v.layer WHEN 'settled' THEN 1 WHEN 'pending' THEN 2 ELSE 3 END, v.part, v.place;
 END $$;
 
--- What is open -------------------------------------------------------------------------------------------------------------
-
--- What every hold still holds. Held is in the direction of its side: debit or credit.
-CREATE VIEW ledger.open_holds AS
-SELECT
-    t.tx_id,
-    t.template,
-    a.code AS account,
-    k.currency,
-    ledger.layer_name(k.layer) AS layer,
-    CASE k.side WHEN 1 THEN 'debit' ELSE 'credit' END AS side,
-    k.held,
-    k.is_left AS left_over,
-    t.effective_at,
-    t.expires_at,
-    t.correlation_id
-FROM ledger.tx t
-CROSS JOIN LATERAL (
-    SELECT e.account_id, e.currency, e.layer, e.side,
-        sum(e.amount) FILTER (WHERE e.tx_id = t.tx_id) AS held, sum(e.amount) AS is_left
-    FROM (
-        SELECT t.tx_id AS tx_id
-        UNION ALL
-        SELECT r.tx_id FROM ledger.resolution r WHERE r.cause_tx_id = t.tx_id AND r.relation <> 'reversed'
-    ) s
-    JOIN ledger.entry e ON e.tx_id = s.tx_id
-    WHERE e.layer > 1
-    GROUP BY e.account_id, e.currency, e.layer, e.side
-) k
-JOIN ledger.account a ON a.account_id = k.account_id
-WHERE t.tx_id IN (SELECT e.tx_id FROM ledger.entry e WHERE e.layer > 1)
-    AND t.relation IS NULL
-    AND NOT EXISTS (
-        SELECT FROM ledger.resolution r WHERE r.cause_tx_id = t.tx_id AND r.is_final AND r.relation <> 'reversed'
-    )
-    AND k.is_left <> 0;
+-- Clearing -----------------------------------------------------------------------------------------------------------------
 
 -- A transfer between shards goes through a clearing account in each: CLEARING/0/1 in shard 0 and CLEARING/1/0 in shard 1.
 -- Together they come to zero for every matter; one that does not is a break.
@@ -343,7 +466,7 @@ CREATE FUNCTION ledger.clearing_breaks(as_of TIMESTAMPTZ DEFAULT now())
 RETURNS TABLE (
     pair TEXT, correlation_id UUID, currency TEXT, layer TEXT, amount NUMERIC, age INTERVAL, first_effective_at TIMESTAMPTZ,
     newest_template TEXT, missing TEXT, transactions BIGINT
-) LANGUAGE sql STABLE AS $$
+) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT
         c.pair,
         t.correlation_id,
@@ -364,156 +487,15 @@ $$;
 
 CREATE VIEW ledger.clearing_breaks AS SELECT * FROM ledger.clearing_breaks();
 
--- Sealed periods -----------------------------------------------------------------------------------------------------------
-
--- What happened from `since` up to `until`, by UTC day: counts, sums, and a hash that names every transaction and its body.
--- `batches` are the ends of the chains: while they are there, nothing before them was changed unseen.
-CREATE FUNCTION ledger.manifest_days(since TIMESTAMPTZ, until TIMESTAMPTZ) RETURNS JSONB LANGUAGE sql STABLE AS $$
-    WITH happened AS MATERIALIZED (
-        SELECT t.tx_id, t.body_hash, (t.effective_at AT TIME ZONE 'UTC')::DATE AS day
-        FROM ledger.tx t WHERE t.effective_at >= since AND t.effective_at < until
-    ),
-    transactions AS (
-        SELECT h.day, count(*) AS transactions, encode(sha256(convert_to(
-            string_agg(h.tx_id || ' ' || encode(h.body_hash, 'hex') || E'\n', '' ORDER BY h.tx_id), 'UTF8'
-        )), 'hex') AS sha256
-        FROM happened h GROUP BY h.day
-    ),
-    sums AS (
-        SELECT h.day, e.currency, e.layer, count(*) AS entries,
-            coalesce(sum(e.amount) FILTER (WHERE e.side = 1), 0) AS debits,
-            coalesce(sum(e.amount) FILTER (WHERE e.side = -1), 0) AS credits
-        FROM happened h JOIN ledger.entry e USING (tx_id) GROUP BY h.day, e.currency, e.layer
-    ),
-    entries AS (
-        SELECT s.day, sum(s.entries) AS entries, jsonb_agg(jsonb_build_object(
-            'currency', s.currency, 'layer', ledger.layer_name(s.layer), 'debits', s.debits, 'credits', s.credits
-        ) ORDER BY s.currency, s.layer) AS sums
-        FROM sums s GROUP BY s.day
-    )
-    SELECT coalesce(jsonb_agg(jsonb_build_object(
-        'day', t.day, 'transactions', t.transactions, 'entries', coalesce(e.entries, 0),
-        'sums', coalesce(e.sums, '[]'), 'sha256', t.sha256
-    ) ORDER BY t.day), '[]')
-    FROM transactions t LEFT JOIN entries e USING (day)
-$$;
-
-CREATE FUNCTION ledger.chain_ends() RETURNS JSONB LANGUAGE sql STABLE AS $$
-    SELECT coalesce(jsonb_object_agg(w.shard, jsonb_build_object('batch_id', b.batch_id, 'hash', encode(b.hash, 'hex'))), '{}')
-    FROM ledger.writer w
-    CROSS JOIN LATERAL (
-        SELECT n.batch_id, n.hash FROM ledger.batch n WHERE n.shard = w.shard ORDER BY n.batch_id DESC LIMIT 1
-    ) b
-$$;
-
--- Close everything that is effective before a time, and keep what it came to. Posting goes on while that is counted: only
--- if something came meanwhile that falls into the period it is counted again, and posting waits.
-CREATE FUNCTION ledger.seal(closed_until TIMESTAMPTZ) RETURNS JSONB LANGUAGE plpgsql
-SECURITY DEFINER AS $$ -- it makes the writers wait, which is the right of their owner
-DECLARE
-    since TIMESTAMPTZ;
-    ends JSONB;
-    days JSONB;
-    manifest JSONB;
-BEGIN
-    SELECT max(p.closed_until) INTO since FROM ledger.closed_period p WHERE p.manifest <> '{}';
-    IF closed_until <= since THEN
-        RAISE EXCEPTION USING ERRCODE = 'LG015', MESSAGE = 'the ledger is sealed until ' || since || ' already';
-    END IF;
-    since := coalesce(since, '-infinity');
-    ends := ledger.chain_ends();
-    days := ledger.manifest_days(since, closed_until);
-    PERFORM FROM ledger.writer w ORDER BY w.shard FOR UPDATE;
-    IF EXISTS (
-        SELECT FROM ledger.batch b JOIN ledger.tx t USING (batch_id)
-        WHERE b.batch_id > coalesce((ends -> b.shard::TEXT ->> 'batch_id')::BIGINT, 0)
-            AND t.effective_at >= since AND t.effective_at < closed_until
-    ) THEN
-        ends := ledger.chain_ends();
-        days := ledger.manifest_days(since, closed_until);
-    END IF;
-    manifest := jsonb_build_object('since', nullif(since, '-infinity'), 'until', closed_until, 'days', days, 'batches', ends);
-    INSERT INTO ledger.closed_period (closed_until, closed_by, manifest) VALUES (closed_until, session_user, manifest);
-    RETURN manifest;
-END $$;
-
-CREATE VIEW ledger.sealed AS
-SELECT
-    (p.manifest ->> 'since')::TIMESTAMPTZ AS since,
-    p.closed_until AS until,
-    (SELECT coalesce(sum((d ->> 'transactions')::BIGINT), 0) FROM jsonb_array_elements(p.manifest -> 'days') d) AS transactions,
-    (SELECT coalesce(sum((d ->> 'entries')::BIGINT), 0) FROM jsonb_array_elements(p.manifest -> 'days') d) AS entries,
-    p.closed_at,
-    p.closed_by,
-    p.manifest
-FROM ledger.closed_period p
-WHERE p.manifest <> '{}';
-
--- Every seal, counted again: the days that are not what was sealed, and the shards whose chain has lost its end.
-CREATE FUNCTION ledger.check_seals()
-RETURNS TABLE (since TIMESTAMPTZ, until TIMESTAMPTZ, is_sound BOOLEAN, differing_days DATE[], differing_shards INT[])
-LANGUAGE sql STABLE AS $$
-    SELECT s.since, s.until, d.days IS NULL AND b.shards IS NULL, coalesce(d.days, '{}'), coalesce(b.shards, '{}')
-    FROM ledger.sealed s
-    CROSS JOIN LATERAL (
-        SELECT array_agg((coalesce(o.day, n.day) ->> 'day')::DATE ORDER BY coalesce(o.day, n.day) ->> 'day') AS days
-        FROM jsonb_array_elements(s.manifest -> 'days') o (day)
-        FULL JOIN jsonb_array_elements(ledger.manifest_days(coalesce(s.since, '-infinity'), s.until)) n (day)
-            ON o.day ->> 'day' = n.day ->> 'day'
-        WHERE o.day IS DISTINCT FROM n.day
-    ) d
-    CROSS JOIN LATERAL (
-        SELECT array_agg(k.shard::INT ORDER BY k.shard::INT) AS shards
-        FROM jsonb_each(s.manifest -> 'batches') k (shard, mark)
-        WHERE NOT EXISTS (
-            SELECT FROM ledger.batch c
-            WHERE c.batch_id = (k.mark ->> 'batch_id')::BIGINT AND encode(c.hash, 'hex') = k.mark ->> 'hash'
-        )
-    ) b
-    ORDER BY s.until
-$$;
-
 -- Rights -------------------------------------------------------------------------------------------------------------------
 
-DO $$
-DECLARE
-    ours CONSTANT TEXT[] := ARRAY[
-        'leaves', 'batch_recorded', 'version_recorded', 'net_at_version', 'balance_recorded', 'balance_effective',
-        'trial_balance_recorded', 'trial_balance_effective', 'statement', 'clearing_breaks', 'manifest_days', 'chain_ends',
-        'seal', 'check_seals'
-    ];
-    found REGPROCEDURE;
-BEGIN
-    FOR found IN
-        SELECT p.oid FROM pg_catalog.pg_proc p
-        WHERE p.pronamespace = 'ledger'::REGNAMESPACE AND p.proname = ANY (ours) ORDER BY p.oid
-    LOOP
-        EXECUTE format('ALTER FUNCTION %s SET search_path = pg_catalog, pg_temp', found);
-        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', found);
-        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO ballast_api, ballast_reader', found);
-    END LOOP;
-    REVOKE EXECUTE ON FUNCTION ledger.seal(TIMESTAMPTZ) FROM ballast_reader;
-END $$;
-
-GRANT SELECT ON
-    ledger.hierarchy, ledger.rolled_up_balances, ledger.open_holds, ledger.clearing, ledger.clearing_breaks, ledger.sealed
+REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA ledger FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+    ledger.leaves, ledger.batch_recorded, ledger.version_recorded, ledger.net_at_version, ledger.balance_recorded,
+    ledger.balance_effective, ledger.trial_balance_recorded, ledger.trial_balance_effective, ledger.statement,
+    ledger.clearing_breaks
     TO ballast_api, ballast_reader;
-
-DO $$
-DECLARE
-    owned RECORD;
-BEGIN
-    FOR owned IN
-        SELECT 'VIEW' AS kind, c.oid::REGCLASS::TEXT AS name FROM pg_catalog.pg_class c
-        WHERE c.relnamespace = 'ledger'::REGNAMESPACE AND c.relkind = 'v'
-            AND pg_catalog.pg_get_userbyid(c.relowner) <> 'ballast_migrator'
-        UNION ALL
-        SELECT 'FUNCTION', p.oid::REGPROCEDURE::TEXT FROM pg_catalog.pg_proc p
-        WHERE p.pronamespace = 'ledger'::REGNAMESPACE AND pg_catalog.pg_get_userbyid(p.proowner) <> 'ballast_migrator'
-        ORDER BY 1, 2
-    LOOP
-        EXECUTE format('ALTER %s %s OWNER TO ballast_migrator', owned.kind, owned.name);
-    END LOOP;
-EXCEPTION WHEN insufficient_privilege THEN
-    RAISE NOTICE 'what this adds stays with %: it is no member of ballast_migrator', current_user;
-END $$;
+GRANT SELECT ON
+    ledger.entries, ledger.transactions, ledger.balances, ledger.balances_by_layer, ledger.trial_balance,
+    ledger.effective_balances, ledger.rejected
+    TO ballast_executor;

@@ -11,8 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
@@ -22,10 +21,13 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from connectors.clock import now_ms
-from connectors.embedded import embedded_broker, embedded_postgres
+from connectors.embedded.broker import embedded_broker
+from connectors.embedded.postgres import embedded_postgres
+from tests.canary import CANARY, assert_discreet, with_canary
+from tests.waiting import PATIENCE_SECONDS, until
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 30.0
+CONFIG_ERROR = 78
 _numbers = count()
 
 
@@ -44,20 +46,35 @@ class Said(NamedTuple):
         return parsed
 
 
+def assert_one_sentence(said: Said, *words: str, code: int = CONFIG_ERROR) -> None:
+    """Non-zero exit, nothing on standard output, and one line on standard error with these words in it."""
+    assert (code, "") == (said.code, said.out), said
+    lines = said.err.splitlines()
+    assert 1 == len(lines), said.err
+    assert lines[0].startswith("ballast: ")
+    assert not [word for word in words if word not in lines[0]], lines[0]
+
+
 def unused_name(prefix: str) -> str:
     """A name that no other test, and no earlier run, has used."""
     return f"{prefix}_{os.getpid()}_{now_ms()}_{next(_numbers)}"
 
 
+def venue_named(name: str, **venue: str) -> dict[str, str]:
+    """The settings by which the one book is hedged at a venue of this name."""
+    return {"BALLAST_VENUES": json.dumps({name: venue}), "BALLAST_BOOKS": json.dumps({"main": {"venue": name}})}
+
+
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a command: these settings and no others, and the code of this checkout."""
+    """The environment of a command: these settings and no others but a secret, and the code of this checkout."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("BALLAST_")}
-    return {**inherited, "PYTHONPATH": str(ROOT), **settings}
+    secret = {"BALLAST_KAFKA__SECRET_OPTIONS": json.dumps({"sasl.password": CANARY})}
+    return {**inherited, "PYTHONPATH": str(ROOT), **secret, **settings}
 
 
 def command(*arguments: str) -> list[str]:
     """A `ballast` command with this Python."""
-    return [sys.executable, "-c", "from app.cli import main; main()", *arguments]
+    return [sys.executable, "-c", "from app.cli.main import main; main()", *arguments]
 
 
 def run_ballast(
@@ -65,7 +82,7 @@ def run_ballast(
     cwd: Path,
     settings: Mapping[str, str] | None = None,
     stdin: bytes = b"",
-    timeout_seconds: float = 60,
+    timeout_seconds: float = PATIENCE_SECONDS,
 ) -> Said:
     """Run a command to its end."""
     done = subprocess.run(
@@ -82,11 +99,15 @@ def run_ballast(
 
 @contextmanager
 def open_folder() -> Iterator[Path]:
-    """A new folder that other users may enter: as root, the embedded Postgres runs as a user of its own."""
+    """A new folder that other users may enter: as root, the embedded Postgres runs as a user of its own.
+
+    No log that is in it at the end has a secret.
+    """
     folder = Path(tempfile.mkdtemp(prefix="ballast-"))
     folder.chmod(0o755)
     try:
         yield folder
+        assert_discreet(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -104,7 +125,7 @@ def open_server() -> Iterator[str]:
     """The DSN of a superuser's maintenance database."""
     named = os.environ.get("BALLAST_TEST_POSTGRES")
     with ExitStack() as stack:
-        yield named or stack.enter_context(embedded_postgres(stack.enter_context(open_folder()) / "postgres"))
+        yield named or with_canary(stack.enter_context(embedded_postgres(stack.enter_context(open_folder()) / "postgres")))
 
 
 @contextmanager
@@ -149,7 +170,7 @@ def running_flows(
     Without a broker they start an embedded one.
     """
     with open_folder() as folder, open_server() as server, open_database(server) as dsn:
-        where = {"BALLAST_DATA__FOLDER": str(folder), "BALLAST_VENUE__NAME": unused_name("venue"), **(settings or {})}
+        where = {"BALLAST_DATA__FOLDER": str(folder), **venue_named(unused_name("venue")), **(settings or {})}
         where["BALLAST_POSTGRES__DSN"] = dsn
         if broker is not None:
             where["BALLAST_KAFKA__BOOTSTRAP"] = broker
@@ -165,7 +186,12 @@ def running_flows(
 def _start(flows: Sequence[str], folder: Path, settings: Mapping[str, str]) -> "subprocess.Popen[bytes]":
     with (folder / "said.log").open("wb") as log:
         return subprocess.Popen(
-            command("run", *flows), cwd=folder, env=environment(settings), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            command("run", *flows, "--embedded"),
+            cwd=folder,
+            env=environment(settings),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
         )
 
 
@@ -186,13 +212,3 @@ def _ready(folder: Path, workers: int, process: "subprocess.Popen[bytes]") -> di
     assert process.poll() is None, said.read_text()
     facts: dict[str, Any] = json.loads((folder / "running.json").read_text())
     return facts
-
-
-def until(holds: Callable[[], bool], what: str, patience_seconds: float = PATIENCE_SECONDS) -> float:
-    """Wait until something holds; returns after how many seconds it did."""
-    start = time.monotonic()
-    while not holds():
-        waited = time.monotonic() - start
-        assert waited < patience_seconds, f"waited {waited:.0f} s for {what}"
-        time.sleep(0.01)
-    return time.monotonic() - start

@@ -22,8 +22,8 @@ from app.bench.posting.scratch import LIMIT_FAR_OFF, scratch_database, scratch_s
 from app.bench.posting.tables import print_report
 from app.bench.posting.variants import Plan
 from app.settings import Data, Postgres, Settings
-from domain.accounts import Account
-from domain.memory_ledger import MemoryLedger
+from domain.ledger.accounts import Account
+from domain.ledger.memory import MemoryLedger
 
 TINY = Plan(runs=1, transactions=2_000, prefill_entries=4_000, large_accounts=400, warm_batches=1)
 DATABASES = "SELECT count(*) FROM pg_database WHERE datname LIKE 'ballast_bench_%'"

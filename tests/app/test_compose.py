@@ -12,16 +12,15 @@ from collections.abc import Iterator
 import pytest
 from typer.main import get_command
 
-from app.cli import app
-from app.settings import Settings
-from app.worker import FLOWS
-from connectors.embedded import POSTGRES_SETTINGS
-from connectors.exchange.simulated import LOOPBACK, parse
+from app.cli.main import app
+from app.settings import CONFIG_VARIABLE, NO_FILE, read_settings
+from app.workers.worker import FLOWS
+from connectors.embedded.postgres import POSTGRES_SETTINGS
+from connectors.venue.simulated.process import LOOPBACK
 from tests.app.surroundings import ROOT
 
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text()
-EXCHANGE = ["python", "-m", "connectors.exchange.simulated"]
 
 
 def _blocks(section: str) -> dict[str, str]:
@@ -58,24 +57,28 @@ def test_commands_are_those_of_the_program(name: str) -> None:
     elif name == "postgres":
         told = [option for setting in POSTGRES_SETTINGS.items() for option in ("-c", "=".join(setting))]
         assert ["postgres", *told] == arguments
-    elif name == "exchange":
-        assert EXCHANGE == _listed(SERVICES[name], "entrypoint")
-        options = parse(arguments)
-        assert LOOPBACK != options.host
-        assert f"http://exchange:{options.port}" == dict(_variables())["BALLAST_VENUE__URL"]
     else:
         command = get_command(app).commands[arguments[0]]  # type: ignore[attr-defined]
         context = command.make_context(arguments[0], arguments[1:])
         assert [name] == (context.params.get("flows") or [name])
 
 
-def test_variables_are_settings() -> None:
-    """Every variable that is set names a setting that there is."""
-    names = [name for name, _ in _variables()]
-    assert len(names) > 3
-    for name in names:
-        section, _, key = name.removeprefix("BALLAST_").lower().partition("__")
-        assert key in Settings.model_fields[section].annotation.model_fields  # type: ignore[union-attr]
+def test_the_exchange_is_where_workers_look_for_it() -> None:
+    """It listens for other containers, at the port that the settings of the workers name."""
+    name, *arguments = _listed(SERVICES["exchange"], "command")
+    options = get_command(app).commands[name].make_context(name, arguments).params  # type: ignore[attr-defined]
+    assert LOOPBACK != options["host"]
+    assert f"http://exchange:{options['port']}" == dict(_variables())["BALLAST_VENUES__SIMULATED__URL"]
+
+
+def test_variables_are_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every variable that is set is read as a setting; one that is none would be refused."""
+    variables = {CONFIG_VARIABLE: NO_FILE, **dict(_variables())}
+    assert len(variables) > 4
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    settings = read_settings()
+    assert ("kafka:9092", "http://exchange:8090") == (settings.kafka.bootstrap, settings.venues["simulated"].url)
 
 
 def test_nothing_is_published_beyond_loopback() -> None:
@@ -94,8 +97,13 @@ def test_data_is_kept() -> None:
 
 @pytest.mark.parametrize("name", sorted(SERVICES.keys() - {"migrate"}))
 def test_health_is_checked(name: str) -> None:
-    """Whatever lasts says whether it is well, by itself or as all workers do."""
-    assert "healthcheck:" in SERVICES[name] or "<<: *worker" in SERVICES[name]
+    """Whatever lasts says whether it is well; a worker by its own flow, as the command line takes it."""
+    assert "healthcheck:" in SERVICES[name]
+    if name in FLOWS:
+        cmd, program, *arguments = _listed(SERVICES[name], "  test")
+        assert ("CMD", "ballast") == (cmd, program)
+        params = get_command(app).commands[arguments[0]].make_context(arguments[0], arguments[1:]).params  # type: ignore[attr-defined]
+        assert (True, name) == (params["health"], params["flow"])
 
 
 def test_the_password_comes_from_outside() -> None:
@@ -118,3 +126,22 @@ def test_docker_compose_reads_it() -> None:
     if tool is not None:
         done = subprocess.run([tool, "config", "--quiet"], cwd=ROOT, capture_output=True, check=False)
         assert (0, b"") == (done.returncode, done.stderr)
+
+
+def test_our_own_services_have_no_more_rights_than_they_need() -> None:
+    """A root that cannot be written to, no capabilities, none to be gained; metrics are heard of beside the container."""
+    worker = COMPOSE.split("x-worker: &worker")[1].split("\nx-")[0]
+    for block in (worker, SERVICES["migrate"], SERVICES["exchange"]):
+        for line in ("read_only: true", 'cap_drop: ["ALL"]', 'security_opt: ["no-new-privileges:true"]'):
+            assert line in block
+    assert all("<<: *worker" in SERVICES[flow] for flow in set(FLOWS) - {"everything"})
+    assert 'BALLAST_RUN__METRICS_HOST: "0.0.0.0"' in worker
+
+
+def test_the_build_is_sent_what_it_copies_and_no_more() -> None:
+    """Nothing that the Dockerfile copies is left out, and no environment, data or history goes into it."""
+    left_out = (ROOT / ".dockerignore").read_text().splitlines()
+    copied = {part for line in re.findall(r"(?m)^COPY (?!--)(.+)$", DOCKERFILE) for part in line.split()[:-1]}
+    assert copied
+    assert not {part.split("/")[0] for part in copied} & set(left_out)
+    assert {".venv", ".git", "ballast-data", "ballast.toml"} <= set(left_out)

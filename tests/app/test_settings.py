@@ -4,6 +4,7 @@ import json
 import logging
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,13 @@ import pytest
 
 from app.generated import settings_example
 from app.logs import without_secrets
-from app.places import Places, kafka_settings, named_dsn
-from app.session import worker_env
+from app.places.places import Places, kafka_settings, named_dsn
 from app.settings import Settings, read_settings
-from connectors.kafka import KafkaSettings
+from app.workers.session import worker_env
+from connectors.kafka.source import KafkaSettings
 from domain.errors import ConfigError
+from tests.canary import CANARY
 
-CANARY = "never-show-this"
 FILE = f"""
 [kafka]
 bootstrap = "file:9092"
@@ -26,7 +27,7 @@ secret_options = {{"sasl.password" = "{CANARY}"}}
 [postgres]
 dsn = "postgresql://u:{CANARY}@host/db"
 [pairing]
-shards = 4
+memory_seconds = 4
 """
 
 
@@ -56,10 +57,12 @@ def test_defaults_need_no_file() -> None:
     assert (None, None) == (settings.kafka.bootstrap, settings.postgres.dsn)
 
 
-def test_the_file_is_read(file: Path) -> None:
-    """What the file says holds, and defaults fill the rest."""
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_the_file_is_read(file: Path, mark: str) -> None:
+    """What the file says holds, and defaults fill the rest; a mark of the byte order in front is left out."""
+    file.write_text(mark + FILE, encoding="utf-8")
     settings = read_settings(file)
-    assert ("file:9092", 4, 1) == (settings.kafka.bootstrap, settings.pairing.shards, settings.kafka.lanes)
+    assert ("file:9092", 4, 1) == (settings.kafka.bootstrap, settings.pairing.memory_seconds, settings.kafka.lanes)
 
 
 @pytest.mark.parametrize("way", ["argument", "variable", "default name"])
@@ -69,7 +72,7 @@ def test_ways_to_name_the_file(way: str, file: Path, monkeypatch: pytest.MonkeyP
         monkeypatch.setenv("BALLAST_CONFIG", str(file))
     if way == "default name":
         file.rename("ballast.toml")
-    assert 4 == read_settings(file if way == "argument" else None).pairing.shards
+    assert 4 == read_settings(file if way == "argument" else None).pairing.memory_seconds
 
 
 def test_the_environment_wins_over_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,8 +80,19 @@ def test_the_environment_wins_over_the_file(file: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("BALLAST_KAFKA__BOOTSTRAP", "environment:9092")
     monkeypatch.setenv("BALLAST_KAFKA__LANES", "3")
     settings = read_settings(file)
-    assert ("environment:9092", 3, 4) == (settings.kafka.bootstrap, settings.kafka.lanes, settings.pairing.shards)
+    assert ("environment:9092", 3, 4) == (settings.kafka.bootstrap, settings.kafka.lanes, settings.pairing.memory_seconds)
     assert {"client.id": "file"} == settings.kafka.options
+
+
+@pytest.mark.parametrize("name", ["BALLAST_POSTGRES_DSN", "BALLAST_KAFAK__BOOTSTRAP"])
+def test_a_variable_with_a_slip_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would set nothing, and nobody would know; what others read of that name is left alone."""
+    monkeypatch.setenv("BALLAST_POSTGRES_PASSWORD", "p")
+    monkeypatch.setenv("BALLAST_TEST_KAFKA", "k")
+    read_settings()
+    monkeypatch.setenv(name, "x")
+    with pytest.raises(ConfigError, match=f"the variable {name} is no setting"):
+        read_settings()
 
 
 def test_secrets_are_not_shown(file: Path) -> None:
@@ -129,15 +143,40 @@ def test_the_example_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_the_example_shows_every_setting_with_its_default() -> None:
-    """By section; a setting that has no default stands there without a value."""
-    shown = settings_example()
-    defaults = Settings()
-    for section in Settings.model_fields:
-        lines = shown.split(f"[{section}]\n")[1].split("\n[")[0].splitlines()
-        for name, value in getattr(defaults, section).model_dump(mode="json").items():
-            line = next(line for line in lines if line.startswith(f"# {name} ="))
+    """Table by table; a setting that has no default stands there without a value."""
+    for name, table in _tables(Settings().model_dump(mode="json")):
+        lines = settings_example().split(f"[{name}]\n")[1].split("\n[")[0].splitlines()
+        for key, value in table.items():
+            line = next(line for line in lines if line.startswith(f"# {key} ="))
             written = line.partition("=")[2].strip()
             assert (value, bool(value is not None)) == (_read(written), bool(written)), line
+
+
+def _tables(sections: dict[str, Any], above: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, section in sections.items():
+        inner = {key: value for key, value in section.items() if isinstance(value, dict) and value}
+        plain = {key: value for key, value in section.items() if key not in inner}
+        if plain:
+            yield f"{above}{name}", plain
+        yield from _tables(inner, f"{above}{name}.")
+
+
+WRONG = {
+    "a venue that is not there": ({"books": {"main": {"venue": "elsewhere"}}}, "book main is hedged at elsewhere"),
+    "two books at one venue": ({"books": {"a": {}, "b": {}}}, "simulated hedges two books"),
+    "a band out of order": ({"hedging": {"hedge": {"low_bound_ratio_shorting": "1.2"}}}, "bounds must lie between"),
+    "a ratio that is a float": ({"hedging": {"hedge": {"low_bound_ratio_shorting": 0.95}}}, "decimal in quotes"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_policies_and_books_that_make_no_sense_are_one_sentence(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What contradicts itself is refused when it is read, with what is wrong."""
+    sections, words = WRONG[name]
+    for section, value in sections.items():
+        monkeypatch.setenv(f"BALLAST_{section.upper()}", json.dumps(value))
+    with pytest.raises(ConfigError, match=words):
+        read_settings()
 
 
 def _read(toml: str) -> Any:
@@ -147,20 +186,24 @@ def _read(toml: str) -> Any:
 def test_workers_read_what_was_read_here(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment that workers get leads to the same settings, secrets included, whatever file lies around."""
     settings = read_settings(file)
-    env = worker_env(settings, Places("postgresql://elsewhere/db", KafkaSettings("there:1"), False), "http://127.0.0.1:9")
-    Path("ballast.toml").write_text('[kafka]\noptions = {"client.id" = "stray"}\n[pairing]\nshards = 99\n')
+    env = worker_env(
+        settings, Places("postgresql://elsewhere/db", KafkaSettings("there:1"), False), {"simulated": "http://127.0.0.1:9"}
+    )
+    Path("ballast.toml").write_text('[kafka]\noptions = {"client.id" = "stray"}\n[pairing]\nmemory_seconds = 99\n')
     for name, value in env.items():
         monkeypatch.setenv(name, value)
     read = read_settings()
-    assert ("there:1", "http://127.0.0.1:9") == (read.kafka.bootstrap, read.venue.url)
+    assert ("there:1", "http://127.0.0.1:9") == (read.kafka.bootstrap, read.venues["simulated"].url)
     assert "postgresql://elsewhere/db" == named_dsn(read)
     assert {"client.id": "file", "sasl.password": CANARY} == kafka_settings(read, "b").options
-    changed = {"kafka": read.kafka.model_copy(update={"bootstrap": "file:9092"}), "venue": settings.venue}
+    changed = {"kafka": read.kafka.model_copy(update={"bootstrap": "file:9092"}), "venues": settings.venues}
     assert _shown(settings) == _shown(read.model_copy(update={**changed, "postgres": settings.postgres}))
 
 
 def test_secrets_travel_in_variables_of_their_own(file: Path) -> None:
     """The sections that workers get hold no secret, so one that is printed gives none away."""
-    env = worker_env(read_settings(file), Places("postgresql://h/db", KafkaSettings("there:1"), False), "http://h")
+    env = worker_env(
+        read_settings(file), Places("postgresql://h/db", KafkaSettings("there:1"), False), {"simulated": "http://h"}
+    )
     assert ["BALLAST_KAFKA__SECRET_OPTIONS"] == [name for name, value in env.items() if CANARY in value]
     assert {"sasl.password": CANARY} == json.loads(env["BALLAST_KAFKA__SECRET_OPTIONS"])

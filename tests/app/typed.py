@@ -1,22 +1,20 @@
-"""Legs as a person types them, what they lead to, and how long the last of them takes to be booked."""
+"""Legs as a person types them, and what they lead to."""
 
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
 import psycopg
-from confluent_kafka import KafkaError, Message, Producer
 
-from app.places import Places
+from app.places.places import Places
 from connectors.clock import now_ms
-from connectors.kafka import KafkaSettings
-from tests.app.surroundings import Running, until, unused_name
+from connectors.kafka.source import KafkaSettings
+from tests.app.surroundings import Running, unused_name
 from tests.app.trading import settle
+from tests.waiting import until
 
 TOPIC = "dealer.transactions"
 CENTS = 2_000_000
-WITHIN_SECONDS = 1.0
 TypeLines = Callable[[Running, list[str]], None]
 BOOKED = "SELECT count(*) FROM ledger.tx WHERE template = 'USER_BUYS_USD' AND meta -> 'btc_leg' ->> 'id' = %s"
 
@@ -43,49 +41,42 @@ def type_with_ballast(running: Running, lines: list[str]) -> None:
 
 def assert_hedged(running: Running, type_lines: TypeLines) -> None:
     """Type the legs of a trade, and see it booked and hedged in `ballast status`."""
-    settle(Places(running.dsn, KafkaSettings(running.bootstrap), False))
+    settle(places_of(running))
     before = _status(running)
     type_lines(running, legs_of_a_trade(unused_name("typed")))
 
     def is_hedged() -> bool:
         status = _status(running)
-        return status["trades"] == before["trades"] + 1 and status["exposure_cents"] < before["exposure_cents"]
+        has_filled = before["orders"].get("filled", 0) < status["orders"].get("filled", 0)
+        return has_filled and status["exposure_cents"] < before["exposure_cents"]
+
+    def waits_as_before() -> bool:
+        return bool(before["waiting_legs"]["count"] == _status(running)["waiting_legs"]["count"])
 
     until(is_hedged, "the trade and its hedge")
+    # The step says once a second of stream time how many wait, and may have said so between the two legs.
+    until(waits_as_before, "the word that no leg of it waits")
     after = _status(running)
+    assert before["trades"] + 1 == after["trades"]
     assert before["liability_cents"] + CENTS == after["liability_cents"]
     assert before["transactions"] < after["transactions"]
-    assert before["orders"].get("filled", 0) < after["orders"]["filled"]
     assert before["waiting_legs"]["count"] == after["waiting_legs"]["count"]
+
+
+def places_of(running: Running) -> Places:
+    """Where a running worker has its broker and its database."""
+    return Places(running.dsn, KafkaSettings(running.bootstrap), False)
 
 
 def _status(running: Running) -> dict[str, Any]:
     return running.ballast("status", "--json").json()
 
 
-def seconds_to_book(running: Running) -> float:
-    """Type a first leg, and after a moment its partner; returns how long that line took from ack to row."""
-    name = unused_name("timed")
-    first, second = legs_of_a_trade(name)
-    _acknowledged(running.bootstrap, first)
-    time.sleep(0.3)
-    with psycopg.connect(running.dsn, autocommit=True) as connection:
-        assert 0 == number(connection, BOOKED, f"b-{name}")
-        _acknowledged(running.bootstrap, second)
-        return until(lambda: number(connection, BOOKED, f"b-{name}") == 1, "the booking")
-
-
-def _acknowledged(bootstrap: str, line: str) -> None:
-    """Send a line without a key, and wait until the broker has it."""
-    failures: list[KafkaError] = []
-
-    def reported(error: KafkaError | None, _message: Message) -> None:
-        if error is not None:
-            failures.append(error)
-
-    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0})
-    producer.produce(TOPIC, line.encode(), on_delivery=reported)
-    assert (0, []) == (producer.flush(10), failures)
+def is_in_band(running: Running) -> bool:
+    """Whether the short at its venue is what its ledger owes, within the band."""
+    status, (venue,) = _status(running), json.loads(running.settings["BALLAST_VENUES"])
+    exposure_cents = status["venues"].get(venue, {"exposure_cents": 0})["exposure_cents"]
+    return 0.95 * status["liability_cents"] <= -exposure_cents <= 1.03 * status["liability_cents"]
 
 
 def number(connection: psycopg.Connection[Any], query: str, *values: object) -> int:

@@ -2,9 +2,11 @@
 
     python -m tests.chaos.kill_loop --kills 1000 --seed 7
 
-The worker gets SIGKILL at seeded random instants, so that it dies while it starts, reads, books and sends alike. When the
-users have stopped, a last worker finishes. Then everything that was read is recorded and replayed in memory, without any
-kill: the live trades have to be the same, and so have the digests of what was booked for them.
+Each worker is waited for until it has done something, and gets SIGKILL a seeded random moment later, so that it dies while it
+reads, books, sends and saves its state alike; one that never does anything is reported, and not killed. When the users have
+stopped, a last worker finishes, and its books are settled before they are judged. Then everything that was read is recorded
+and replayed in memory, without any kill: the live trades have to be the same, and so have the digests of what was booked for
+them.
 """
 
 import argparse
@@ -16,48 +18,49 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import psycopg
 
-from app.crowd import CrowdThread
-from app.invariants import check_invariants
-from app.recording import record_topics
-from app.replaying import replay
-from app.session import Session
+from app.demo.crowd import CrowdThread
+from app.replay.record import record_topics
+from app.replay.replay import replay
+from app.reports.invariants import check_invariants
 from app.settings import Settings
-from connectors.embedded import die_with_parent
+from app.workers.session import Session
+from connectors.embedded.processes import die_with_parent
 from connectors.recorded import read_folder
 from flows import everything
-from tests.app.surroundings import environment
+from tests.app.surroundings import ended, environment
 from tests.app.trading import open_trading, settle
+from tests.waiting import until
 
-PAUSE_SECONDS = (0.3, 1.8)
-"""A worker needs most of a second to take the ledger; a third of the kills hit it before that."""
+MOMENT_SECONDS = 1.2
+"""A worker lives at most so long after its first deed; an epoch takes a second, so some die before their first one ends."""
 TRADES_PER_SECOND = 40
 BOOKED = """
 SELECT tx_id::text, encode(body_hash, 'hex') FROM ledger.tx WHERE template LIKE 'USER\\_%'
     AND NOT EXISTS (SELECT FROM ledger.resolution r WHERE r.cause_tx_id = ledger.tx.tx_id AND r.relation = 'reversed')
 ORDER BY tx_id
 """
-PROGRESS = "SELECT (SELECT count(*) FROM ledger.batch), (SELECT max(fence) FROM ledger.writer)"
+DONE = "SELECT (SELECT count(*) FROM ledger.batch), (SELECT max(as_of) FROM treasury.gauge)"
+"""What grows when a worker does something: batches that it books, words that its steps say when an epoch ends."""
 
 
 class Survived(NamedTuple):
-    """What was left: how often the worker was killed, how many of the kills hit one that had taken the ledger, how many
-    one that had booked; the live trades by id with their digests, as they are and as an undisturbed run books them; what the
-    checks found; how long the last worker took to catch up and to stop."""
+    """What was left: how many workers were killed, and how many of them had booked something; the live trades by id with
+    their digests, as they are and as an undisturbed run books them; what the checks found; how the last worker ended, and
+    after how many seconds it had caught up."""
 
     kills: int
-    kills_of_writers: int
     kills_after_booking: int
     trades: dict[str, str]
     undisturbed: dict[str, str]
     breaches: dict[str, list[str]]
     orders: int
     catch_up_seconds: float
-    stop_seconds: float
     exit_code: int
 
 
@@ -65,7 +68,7 @@ def start_worker(session: Session, log: Path, flow: str = "everything", **settin
     """A worker process without a supervisor."""
     with log.open("ab") as said:
         return subprocess.Popen(
-            [sys.executable, "-m", "app.worker", flow],
+            [sys.executable, "-m", "app.workers.worker", flow],
             env=environment({**session.env, **settings}),
             stdin=subprocess.DEVNULL,
             stdout=said,
@@ -79,64 +82,53 @@ def survive(kills: int, seed: int) -> Survived:
     with ExitStack() as stack:
         session, folder = stack.enter_context(open_trading())
         with CrowdThread(session.places.kafka, seed, TRADES_PER_SECOND):
-            fences, booked = kill_often(session, folder / "worker.log", kills, random.Random(seed))
+            booked = kill_often(session, folder / "worker.log", kills, random.Random(seed))
         last = start_worker(session, folder / "worker.log")
         started = time.monotonic()
         settle(session.places)
         caught_up_seconds = time.monotonic() - started
-        stop_seconds, code = timed_stop(last)
-        breaches = check_invariants(session.places, session.venue_url)
+        code = ended(last)
+        breaches = check_invariants(session.places, session.venue_urls)
         record_topics(session.places.kafka, folder / "recorded")
         with psycopg.connect(session.places.dsn) as connection:
             trades = dict(connection.execute(BOOKED).fetchall())
-            orders = connection.execute("SELECT count(*) FROM treasury.venue_order").fetchone()
+            orders = connection.execute("SELECT count(*) FROM treasury.request WHERE kind = 'order'").fetchone()
         return Survived(
             kills,
-            fences,
             booked,
             trades,
             undisturbed_trades(folder / "recorded"),
             {name: found for name, found in breaches.items() if found},
             int(orders[0]) if orders else 0,
             caught_up_seconds,
-            stop_seconds,
             code,
         )
 
 
-def kill_often(session: Session, log: Path, kills: int, dice: random.Random) -> tuple[int, int]:
-    """Start a worker and kill it, over and over; returns how many took the ledger, and how many booked something."""
-    writers = bookers = 0
-    batches, fence = _progress(session)
-    for _ in range(kills):
-        worker = start_worker(session, log)
-        time.sleep(dice.uniform(*PAUSE_SECONDS))
-        assert worker.poll() is None, f"a worker ended by itself with {worker.returncode}: {log.read_text()[-2000:]}"
-        worker.send_signal(signal.SIGKILL)
-        worker.wait()
-        now_batches, now_fence = _progress(session)
-        writers += now_fence > fence
-        bookers += now_batches > batches
-        batches, fence = now_batches, now_fence
-    return writers, bookers
+def kill_often(session: Session, log: Path, kills: int, dice: random.Random) -> int:
+    """Start a worker and kill it when it is at work, over and over; returns how many had booked something."""
+    bookers = 0
+    with psycopg.connect(session.places.dsn, autocommit=True) as connection:
+        for _ in range(kills):
+            before = _done(connection)
+            worker = start_worker(session, log)
+            until(lambda w=worker, b=before: _is_at_work(w, log, _done(connection) != b), "a worker to do something")  # type: ignore[misc]
+            time.sleep(dice.uniform(0, MOMENT_SECONDS))
+            assert _is_at_work(worker, log, True)
+            worker.send_signal(signal.SIGKILL)
+            worker.wait()
+            bookers += _done(connection)[0] > before[0]
+    return bookers
 
 
-def _progress(session: Session) -> tuple[int, int]:
-    with psycopg.connect(session.places.dsn) as connection:
-        row = connection.execute(PROGRESS).fetchone() or (0, 0)
-    return int(row[0]), int(row[1] or 0)
+def _is_at_work(worker: "subprocess.Popen[bytes]", log: Path, has_done: bool) -> bool:
+    assert worker.poll() is None, f"a worker ended by itself with {worker.returncode}: {log.read_text()[-2000:]}"
+    return has_done
 
 
-def timed_stop(worker: "subprocess.Popen[bytes]") -> tuple[float, int]:
-    """SIGTERM a worker; returns after how many seconds it ended, and with which code."""
-    asked = time.monotonic()
-    worker.terminate()
-    try:
-        code = worker.wait(30)
-    except subprocess.TimeoutExpired:
-        worker.kill()
-        code = worker.wait()
-    return time.monotonic() - asked, code
+def _done(connection: psycopg.Connection[Any]) -> tuple[int, datetime | None]:
+    batches, spoke_at = connection.execute(DONE).fetchone() or (0, None)
+    return int(batches), spoke_at
 
 
 def undisturbed_trades(recorded: Path) -> dict[str, str]:

@@ -3,40 +3,53 @@
 A step names a template with its amounts, or mirrors a position, or posts entries as they are; `observe` names the
 measures to show after it, `delta` those whose change it shows. Measures are the balances that the reference system
 gives to its callers, and settled balances by `ACCOUNT_CURRENCY`. Amounts are in whole bitcoins and dollars, unless a
-measure is named in cents.
+measure is named in cents. Accounts have the reference system's names, which are mapped to ours here.
 """
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from domain import templates
-from domain.accounts import BY_CODE
 from domain.ids import content_id, timed_id
-from domain.journal import Entry, Layer, Transaction, Verdict
-from domain.memory_ledger import MemoryLedger
+from domain.ledger.accounts import chart
+from domain.ledger.journal import Entry, Layer, Transaction, Verdict
+from domain.ledger.memory import MemoryLedger
+from domain.templates.adjust_exchange_allocation import adjust_exchange_allocation
+from domain.templates.exchange_position import mirror_position
+from domain.templates.quotes import buy_usd_quote_accepted, sell_usd_quote_accepted
+from domain.templates.user_trades import revert_user_buys_usd, revert_user_sells_usd, user_buys_usd, user_sells_usd
 
 Step = Mapping[str, Any]
 
 _AT_MS = 1_700_000_000_000
 _DIGITS = {"BTC": 8, "USD": 2}
 
+_VENUE = "okx"
+_CHART = chart([_VENUE], ["okex", "bitfinex"])
+_SIDES = {account.code: account.normal_side for account in _CHART}
+_OURS = {
+    "OKEX_ALLOCATION": "ALLOCATION/okex",
+    "BITFINEX_ALLOCATION": "ALLOCATION/bitfinex",
+    "OKEX_POSITION": "POSITION/okx",
+}
+"""The accounts that the reference system calls by the name of an exchange."""
+
 MEASURES = {
     "unallocated_usd": ("STABLESATS_LIABILITY", "USD", 2),
     "total_liability_cents": ("STABLESATS_OMNIBUS", "USD", 0),
-    "okex_allocation_cents": ("OKEX_ALLOCATION", "USD", 0),
-    "bitfinex_allocation_cents": ("BITFINEX_ALLOCATION", "USD", 0),
+    "okex_allocation_cents": ("ALLOCATION/okex", "USD", 0),
+    "bitfinex_allocation_cents": ("ALLOCATION/bitfinex", "USD", 0),
     "stablesats_btc": ("STABLESATS_BTC_WALLET", "BTC", 8),
     "quotes_usd_liabilities": ("QUOTES_LIABILITIES", "USD", 2),
     "quotes_btc_assets": ("QUOTES_ASSETS", "BTC", 8),
-    "okex_position_settled_usd": ("OKEX_POSITION", "USD", 2),
+    "okex_position_settled_usd": ("POSITION/okx", "USD", 2),
 }
 """The account, the currency and the digits behind the point."""
 
 
 def run(given: Mapping[str, Any]) -> dict[str, Any]:
     """Take the steps; return per step what is to be observed, and under `net` what all of them came to."""
-    ledger = MemoryLedger()
+    ledger = MemoryLedger(_CHART)
     steps = [_take(ledger, number, step) for number, step in enumerate(given["steps"])]
     return {"steps": steps, "net": {name: _shown(ledger, name) for name in given.get("net", ())}}
 
@@ -64,8 +77,8 @@ def _posting(ledger: MemoryLedger, number: int, step: Step) -> Transaction | Non
     at: dict[str, Any] = {"effective_at_ms": _AT_MS + number, "source": "case/0", "source_offset": number}
     if step.get("op") == "adjust_okex_position":
         posted, exposure = -_measured(ledger, "okex_position_settled_usd"), int(step["signed_usd_cents"])
-        where: dict[str, Any] = {"venue": "okx", "instrument": "BTC-USD-SWAP", "sequence": number}
-        return templates.mirror_position(posted, exposure, **where, **at)
+        where: dict[str, Any] = {"venue": _VENUE, "instrument": "BTC-USD-SWAP", "sequence": number}
+        return mirror_position(posted, exposure, **where, **at)
     if step.get("op") == "post":
         return _as_given(number, step)
     return _BUILDERS[step["template"]](ledger, step, at)
@@ -74,7 +87,7 @@ def _posting(ledger: MemoryLedger, number: int, step: Step) -> Transaction | Non
 def _as_given(number: int, step: Step) -> Transaction:
     sides = {"debit": 1, "credit": -1}
     entries = [
-        Entry(one["account"], one["currency"], Layer.SETTLED, sides[one["side"]], int(one["amount"]))
+        Entry(_ours(one["account"]), one["currency"], Layer.SETTLED, sides[one["side"]], int(one["amount"]))
         for one in step["entries"]
     ]
     id_ = timed_id(_AT_MS + number, "AS_GIVEN", str(number))
@@ -109,33 +122,38 @@ def _quote(build: Callable[..., Transaction | None]) -> Builder:
 
 
 def _allocation(_: MemoryLedger, step: Step, at: dict[str, Any]) -> Transaction | None:
-    cents = int(step["okex_cents"]), int(step["bitfinex_cents"])
-    return templates.adjust_exchange_allocation(*cents, caused_by=f"step-{at['source_offset']}", **at)
+    cents = {"okex": int(step["okex_cents"]), "bitfinex": int(step["bitfinex_cents"])}
+    return adjust_exchange_allocation(cents, caused_by=f"step-{at['source_offset']}", **at)
 
 
 _BUILDERS: dict[str, Builder] = {
-    "USER_BUYS_USD": _trade(templates.user_buys_usd),
-    "USER_SELLS_USD": _trade(templates.user_sells_usd),
-    "REVERT_USER_BUYS_USD": _reversal("USER_BUYS_USD", templates.revert_user_buys_usd),
-    "REVERT_USER_SELLS_USD": _reversal("USER_SELLS_USD", templates.revert_user_sells_usd),
-    "BUY_USD_QUOTE_ACCEPTED": _quote(templates.buy_usd_quote_accepted),
-    "SELL_USD_QUOTE_ACCEPTED": _quote(templates.sell_usd_quote_accepted),
+    "USER_BUYS_USD": _trade(user_buys_usd),
+    "USER_SELLS_USD": _trade(user_sells_usd),
+    "REVERT_USER_BUYS_USD": _reversal("USER_BUYS_USD", revert_user_buys_usd),
+    "REVERT_USER_SELLS_USD": _reversal("USER_SELLS_USD", revert_user_sells_usd),
+    "BUY_USD_QUOTE_ACCEPTED": _quote(buy_usd_quote_accepted),
+    "SELL_USD_QUOTE_ACCEPTED": _quote(sell_usd_quote_accepted),
     "ADJUST_EXCHANGE_ALLOCATION": _allocation,
 }
+
+
+def _ours(account: str) -> str:
+    return _OURS.get(account, account)
 
 
 def _found(name: str) -> tuple[str, str, int]:
     if name in MEASURES:
         return MEASURES[name]
     account, _, currency = name.rpartition("_")
-    return account, currency, _DIGITS[currency]
+    return _ours(account), currency, _DIGITS[currency]
 
 
 def _measured(ledger: MemoryLedger, name: str) -> int:
     """The settled balance in minor units, in the normal direction of its account; a missing one is zero."""
     account, currency, _ = _found(name)
-    side = BY_CODE[account].normal_side
-    return sum(side * one.settled for one in ledger.balances() if (one.account, one.currency) == (account, currency))
+    return sum(
+        _SIDES[account] * one.settled for one in ledger.balances() if (one.account, one.currency) == (account, currency)
+    )
 
 
 def _shown(ledger: MemoryLedger, name: str) -> str:

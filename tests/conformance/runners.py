@@ -4,15 +4,15 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from domain import actions as a
 from domain import money
-from domain.corrections import NewTrade, RecordedTrade, correct
-from domain.funding import FundingPolicy, decide_funding_reference, split_deposit, split_withdraw
-from domain.hedging import HedgePolicy, decide_hedge_reference
-from domain.legs import Leg
-from domain.okx_parse import UnreadablePosition, parse_position
-from domain.pairing import Trade, match_first, trade_from
-from domain.retries import RetryPolicy, delays_seconds, levels
+from domain.hedging import actions as a
+from domain.hedging.reference_funding import FundingPolicy, decide_funding_reference, split_deposit, split_withdraw
+from domain.hedging.reference_hedge import HedgePolicy, decide_hedge_reference
+from domain.pairing.corrections import NewTrade, RecordedTrade, correct
+from domain.pairing.legs import Leg
+from domain.pairing.match import Trade, match_first, trade_from
+from domain.treasury.retries import RetryPolicy, delays_seconds, levels
+from domain.venue.okx import UnreadablePosition, parse_position
 
 Given = dict[str, Any]
 

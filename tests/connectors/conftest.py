@@ -8,10 +8,11 @@ import pytest
 from confluent_kafka import KafkaError, Message, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from connectors.embedded import embedded_broker
-from connectors.kafka import KafkaSettings, client_options
-from domain.streams import RawMessage
-from tests.connectors.mock_kafka import MockKafka, mock_kafka
+from connectors.embedded.broker import embedded_broker
+from connectors.kafka.source import KafkaSettings, client_options
+from domain.streams.records import RawMessage
+from tests.connectors.kafka.mock_kafka import MockKafka, mock_kafka
+from tests.waiting import PATIENCE_SECONDS
 
 _numbers = count()
 
@@ -50,7 +51,7 @@ def new_topic(kafka: KafkaSettings) -> NewTopics:
 
     def create(partitions: int = 1) -> str:
         name = unique_name()
-        admin.create_topics([NewTopic(name, partitions, 1)])[name].result(10)
+        admin.create_topics([NewTopic(name, partitions, 1)])[name].result(PATIENCE_SECONDS)
         return name
 
     return create
@@ -79,5 +80,5 @@ def produce_to(kafka: KafkaSettings, topic: str, *messages: RawMessage | bytes, 
         value, key = (message, None) if isinstance(message, bytes) else (message.value, message.key)
         at_ms = 0 if isinstance(message, bytes) else message.at_ms
         producer.produce(topic, value, key, partition, reported, timestamp=at_ms)
-    assert producer.flush(10) == 0
+    assert producer.flush(PATIENCE_SECONDS) == 0
     assert [] == refused

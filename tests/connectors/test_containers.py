@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from connectors.kafka import KafkaSettings
-from connectors.topics import create_topics
+from connectors.kafka.source import KafkaSettings
+from connectors.kafka.topics import create_topics
 from domain.topics import ALL
 from sinks.migrations import migrate
 

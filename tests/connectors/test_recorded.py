@@ -1,6 +1,7 @@
 """Recorded topics: every byte is kept, a person's lines are taken too, and a bad line is named."""
 
 import json
+from codecs import BOM_UTF8
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from hypothesis import strategies as st
 from connectors.recorded import RecordedSource, read_folder, write_line
 from domain import topics
 from domain.errors import ConfigError
-from domain.streams import FOREVER_MS, LATEST_MS, RawBatch, RawMessage
-from tests.flows.streams import START_MS, leg, raw, tick
+from domain.streams.records import FOREVER_MS, RawBatch, RawMessage
+from domain.times import LATEST_MS
+from tests.words import START_MS, leg, raw, tick
 
 LEGS = topics.DEALER_TRANSACTIONS
 MESSAGES = st.builds(
@@ -95,7 +97,7 @@ def test_garbage_is_a_message_without_a_time(tmp_path: Path, line: bytes) -> Non
 
 def test_blank_lines_and_line_ends_do_not_matter(tmp_path: Path) -> None:
     """Files from any editor read alike."""
-    folder = folder_of(tmp_path, b'{"as_of":5}\r', b"", b"  ", b'{"as_of":6}')
+    folder = folder_of(tmp_path, BOM_UTF8 + b'{"as_of":5}\r', b"", b"  ", b'{"as_of":6}')
     assert [(0, b'{"as_of":5}'), (3, b'{"as_of":6}')] == [(message.offset, message.value) for message in read(folder)]
 
 

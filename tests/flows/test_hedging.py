@@ -1,21 +1,27 @@
 """The hedging flow: facts from topics become decisions, orders and transfers, by event time."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from domain import topics
-from domain.messages import Decision, HedgeOrder, Message
+from domain.errors import Rejection
+from domain.messages.decisions import Decision
+from domain.messages.fields import Message
+from domain.messages.hedging import HedgeOrder
 from domain.topics import Topic
-from flows import hedging
 from sinks.memory import ListSink
-from tests.flows.runs import Run, run, said_on
-from tests.flows.streams import START_MS, liability, order_report, pockets, position, recorded, tick
+from tests.flows.runs import Joints, Run, hedging_alone, recorded, run, said_on
+from tests.words import START_MS, VENUE, correction, liability, order_report, pockets, position, tick
 
 Said = list[tuple[int, Message | bytes]]
 
 
-def decided(owed: Said, positions: Said, prices: Said, reports: Said | None = None, **how: Any) -> Run:
+def decided(
+    owed: Said, positions: Said, prices: Said, reports: Said | None = None, corrections: Said | None = None, **how: Any
+) -> Run:
     """Run the flow by itself over these facts, with pockets that are full and always fresh."""
     tapes = recorded(
         {
@@ -23,13 +29,14 @@ def decided(owed: Said, positions: Said, prices: Said, reports: Said | None = No
             "venue.positions": positions,
             "venue.balances": [(ms, pockets(sequence=n + 1, at_ms=START_MS + ms)) for n, (ms, _) in enumerate(positions)],
             "venue.orders": reports or [],
+            "facts.corrections": corrections or [],
         }
     )
     balances = recorded({"ledger.balances": owed})["ledger.balances", 0]
-    return run({**tapes, ("ledger.balances", 0): balances}, hedging.flow, **how)
+    return run({**tapes, ("ledger.balances", 0): balances}, hedging_alone, **how)
 
 
-def told(said: Run, topic: Topic) -> list[Any]:
+def told(said: Run, topic: Topic[Any]) -> list[Any]:
     """The messages that a run put on a topic, read back."""
     return [topic.model.model_validate_json(value) for value in said_on(said, topic)]
 
@@ -47,6 +54,14 @@ def holds(cents: int, *after_ms: int) -> Said:
 def costs(*after_ms: int) -> Said:
     """The price, said at these times."""
     return [(ms, tick(at_ms=START_MS + ms)) for ms in after_ms]
+
+
+def keeping(kept: list[Any]) -> Callable[[Joints], Joints]:
+    """Hand decisions, and what cannot be read, to a list."""
+    return lambda joints: joints._replace(
+        edges=replace(joints.edges, quarantine=ListSink(kept)),
+        hedging=replace(joints.hedging, open_decisions=lambda: kept.extend),
+    )
 
 
 SECONDS = tuple(range(0, 10_000, 1_000))
@@ -89,7 +104,12 @@ def test_a_stream_that_falls_silent_stops_the_desk(silent: str, rule: str) -> No
 def test_decisions_are_recorded_as_they_are_said() -> None:
     """What is kept and what is put on the topic are the same decisions, in order."""
     kept: list[Any] = []
-    said = decided(owes(1_000_000, *SECONDS), holds(0, *SECONDS), costs(*SECONDS), open_decisions=lambda: kept.extend)
+    said = decided(
+        owes(1_000_000, *SECONDS),
+        holds(0, *SECONDS),
+        costs(*SECONDS),
+        change=lambda j: j._replace(hedging=replace(j.hedging, open_decisions=lambda: kept.extend)),
+    )
     assert kept == told(said, topics.HEDGING_DECISIONS)
     assert all(isinstance(one, Decision) for one in kept)
 
@@ -110,7 +130,34 @@ def test_bad_facts_are_kept_and_the_rest_goes_on() -> None:
     """A tick that cannot be read is quarantined, and the desk decides on the next one."""
     kept: list[Any] = []
     prices: Said = [(0, b"NaN"), *costs(*SECONDS[1:])]
-    said = decided(owes(1_000_000, *SECONDS), holds(0, *SECONDS), prices, quarantine=ListSink(kept))
-    assert [("market.ticks", 0, b"NaN")] == [(one.topic, one.offset, one.raw) for one in kept]
-    assert 1 == len(told(said, topics.quarantine(topics.MARKET_TICKS)))
+    said = decided(
+        owes(1_000_000, *SECONDS),
+        holds(0, *SECONDS),
+        prices,
+        change=lambda j: j._replace(edges=replace(j.edges, quarantine=ListSink(kept))),
+    )
+    assert [("market.ticks", 0, b"NaN")] == [(one.topic, one.offset, one.raw) for one in kept if isinstance(one, Rejection)]
+    assert 1 == len(told(said, topics.quarantine("market.ticks")))
     assert 1 == len(told(said, topics.HEDGING_ORDERS))
+
+
+@pytest.mark.parametrize(("batch_size", "workers"), [(1, 1), (7, 2), (1000, 3)])
+def test_a_correction_and_a_difference_are_told_whatever_the_cuts(batch_size: int, workers: int) -> None:
+    """A typed position is forgotten in its turn, and books that never had the fills are told of after ten seconds, once."""
+    seconds = tuple(range(0, 20_000, 1_000))
+    positions: Said = [*holds(-980_000, *seconds)[:9], (8_500, position(-980_000, 999_999_999, START_MS + 8_500))]
+    positions += holds(-980_000, *seconds)[9:]
+    owed = owes(1_000_000, *seconds)
+    said = decided(
+        owed,
+        positions,
+        costs(*seconds),
+        corrections=[(8_700, correction("venue.positions", VENUE, START_MS + 8_700))],
+        batch_size=batch_size,
+        workers=workers,
+    )
+    assert [(8_700, "corrected"), (10_000, "position_not_of_fills")] == [
+        (alert.as_of - START_MS, alert.subject) for alert in told(said, topics.ALERTS)
+    ]
+    rules = [(one.as_of - START_MS, one.rule) for one in told(said, topics.HEDGING_DECISIONS) if one.kind == "hedge"]
+    assert [(0, "in_band"), (8_700, "no_position"), (9_000, "in_band")] == rules

@@ -18,6 +18,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from sinks.migrations import LOCK, migrate
+from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.postgres
 
@@ -59,7 +60,7 @@ def run(tester: Path, dsn: str, spec: str) -> str:
     steps = (HERE / f"{spec}.spec").read_text()
     environment = os.environ | QUIET
     ended = subprocess.run(
-        [tester, dsn], input=steps, env=environment, capture_output=True, text=True, check=False, timeout=120
+        [tester, dsn], input=steps, env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS
     )
     assert (0, "") == (ended.returncode, ended.stderr)
     return ended.stdout

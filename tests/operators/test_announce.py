@@ -1,33 +1,27 @@
-"""Announcing: every value is said on its own topic only, and a message that is said can be read."""
+"""Announcing: what is told of each value, on which topic and under which key."""
 
 import json
 from typing import Any
 
 import pytest
 
-from domain import topics
 from domain.ids import content_id
-from domain.journal import Outcome, Transaction, Verdict
-from domain.legs import leg_from, pairing_key
-from domain.messages import Alert, CollateralTransfer, Decision, HedgeOrder
-from domain.pairing_effects import LegRefused, LegTooOld, LegWaits, TradePaired, TradeUnpaired
+from domain.ledger.journal import Judged, Outcome, TakenBack, Transaction, Verdict, reversal_of
+from domain.messages.decisions import Decision
+from domain.messages.hedging import CollateralTransfer, HedgeOrder
+from domain.messages.ops import Alert
+from domain.pairing.effects import LegRefused, LegTooOld, LegWaits, TradePaired, TradeUnpaired
+from domain.pairing.legs import leg_from, pairing_key
+from domain.postings.trades import post_effect
+from domain.postings.venue import post_fill
+from domain.streams.records import Outgoing
+from domain.templates.exchange_position import fill_id
+from domain.topics import BY_NAME
+from domain.venue.fills import FillExplained, FillHeard, FillOfNobody
 from operators import announce
-from operators.booking import Judged
-from operators.decode import parser
-from operators.posting import post_effect, post_fill
-from operators.publish import encode
-from tests.flows.streams import (
-    START_MS,
-    VENUE,
-    fill,
-    leg,
-    liability,
-    order_report,
-    pair,
-    record,
-    tick,
-    transfer_report,
-)
+from operators.streams.decode import parser
+from operators.streams.publish import encode, said
+from tests.words import START_MS, VENUE, fill, leg, liability, order_report, pair, record, tick, transfer_report
 
 LEG = leg_from(leg("b1"))
 DECISION = Decision(
@@ -35,7 +29,7 @@ DECISION = Decision(
     kind="hedge",
     venue=VENUE,
     policy="guarded",
-    policy_version=1,
+    policy_version="v1",
     action="sell",
     rule="below_low_bound",
     reason="",
@@ -80,6 +74,10 @@ def judged(outcome: Outcome, transaction: Transaction | None = None, **why: Any)
     return Judged(posting, Verdict(posting.id, outcome, **why))
 
 
+HEARD = FillHeard(fill(-3), "venue.fills/0", 7)
+FILL = post_fill(record(FillExplained(HEARD)))
+assert FILL is not None
+BACK = Transaction("r1", "REVERSAL", START_MS + 9, (), "c", "console/reversals", 0, {}, reversal_of("t1"))
 REFUSED_TRADE = judged(Outcome.REJECTED, reason="over_limit", account="A", currency="USD", shortfall=5)
 VALUES: dict[str, Any] = {
     "decision": DECISION,
@@ -91,88 +89,83 @@ VALUES: dict[str, Any] = {
     "posted trade": judged(Outcome.POSTED),
     "repeated trade": judged(Outcome.DUPLICATE),
     "refused trade": REFUSED_TRADE,
+    "trade that a person took back first": judged(Outcome.REJECTED, reason="already_reversed"),
+    "trade taken back": TakenBack(BACK, trade()),
+    "fill taken back": TakenBack(BACK, FILL),
     "conflicting trade": judged(Outcome.CONFLICT, reason="other_body"),
-    "posted fill": judged(Outcome.POSTED, post_fill(record(fill(-3)))),
+    "posted fill": judged(Outcome.POSTED, FILL),
     "waiting leg": LegWaits(LEG, "waiting", START_MS, START_MS + 1_999),
     "refused leg": LegRefused("b1", "failed", "it failed", "dealer.transactions/0", 3),
+    "contradicted leg": LegRefused("b1", "conflict", "first this, now that", "dealer.transactions/0", 3),
     "old leg": LegTooOld(LEG, pairing_key(LEG), START_MS, START_MS + 60_000),
+    "fill": HEARD,
+    "fill of nobody": FillOfNobody(fill(-3)),
     "alert": ALERT,
     "tick": tick(),
 }
-SAID = {
-    "decision": {announce.decision: "hedge"},
-    "order": {announce.order: "o1"},
-    "transfer": {announce.transfer: "t1"},
-    "order report": {announce.order_report: "o1"},
-    "transfer report": {announce.transfer_report: "t1"},
-    "balance": {announce.balance: "STABLESATS_OMNIBUS/USD"},
-    "posted trade": {announce.user_trade: trade().id},
-    "repeated trade": {announce.user_trade: trade().id},
-    "refused trade": {announce.rejection: trade().id},
-    "conflicting trade": {announce.rejection: trade().id, announce.conflict: content_id("conflict", trade().id)},
-    "posted fill": {},
-    "waiting leg": {announce.waiting: "b1"},
-    "refused leg": {announce.refused: "b1"},
-    "old leg": {announce.too_old: content_id("leg_too_old", "b1")},
-    "alert": {announce.alert: "a1"},
-    "tick": {},
+MAKERS = {**announce.PAIRING, **announce.FILLS, **announce.booking(followed=["DECREASE_EXCHANGE_POSITION"])}
+SAID: dict[str, list[tuple[str, str]]] = {
+    "decision": [("hedging.decisions", "simulated/hedge")],
+    "order": [("hedging.orders", "o1")],
+    "transfer": [("hedging.transfers", "t1")],
+    "order report": [("venue.orders", "o1")],
+    "transfer report": [("venue.transfers", "t1")],
+    "balance": [("ledger.balances", "STABLESATS_OMNIBUS/USD")],
+    "posted trade": [("user.trades", trade().id)],
+    "repeated trade": [("user.trades", trade().id)],
+    "refused trade": [("ledger.verdicts", trade().id), ("alerts", content_id("not_booked", trade().id))],
+    "trade that a person took back first": [("ledger.verdicts", trade().id)],
+    "trade taken back": [("user.trades", "r1")],
+    "fill taken back": [],
+    "conflicting trade": [("ledger.verdicts", trade().id), ("alerts", content_id("conflict", trade().id))],
+    "posted fill": [("ledger.verdicts", VALUES["posted fill"].transaction.id)],
+    "waiting leg": [("legs.waiting", "b1")],
+    "refused leg": [("legs.refused", "b1")],
+    "contradicted leg": [("legs.refused", "b1"), ("alerts", content_id("leg_conflict", "b1"))],
+    "old leg": [("alerts", content_id("leg_too_old", "b1"))],
+    "fill": [],
+    "fill of nobody": [("alerts", content_id("fill_of_nobody", "simulated/f1"))],
+    "alert": [("alerts", "a1")],
+    "tick": [("market.ticks", "BTC-USD-SWAP")],
+    "anything else": [],
 }
-SPEAKERS = (
-    announce.decision,
-    announce.order,
-    announce.transfer,
-    announce.order_report,
-    announce.transfer_report,
-    announce.balance,
-    announce.user_trade,
-    announce.rejection,
-    announce.conflict,
-    announce.too_old,
-    announce.waiting,
-    announce.refused,
-    announce.alert,
-)
+
+
+def told(value: Any) -> list[Outgoing]:
+    """What is told of a value."""
+    return [*said(record(value, START_MS + 60_000), MAKERS)]
+
+
+def messages(value: Any) -> list[dict[str, Any]]:
+    """What is told of a value, as plain JSON."""
+    return [json.loads(one.value) for one in told(value)]
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_what_is_told_where(name: str) -> None:
+    """Each value is told on the topics that it is for, under the key of the topic, and nowhere else."""
+    assert SAID[name] == [(one.topic, (one.key or b"").decode()) for one in told(VALUES.get(name, name))]
 
 
 @pytest.mark.parametrize("name", VALUES)
-def test_who_speaks_about_what(name: str) -> None:
-    """Each value is said by those whose topic it is for, under its own key, and by nobody else."""
-    said = {speaker: answer for speaker in SPEAKERS if (answer := speaker(record(VALUES[name], START_MS + 60_000)))}
-    assert SAID[name] == {speaker: key for speaker, (key, _) in said.items()}
-
-
-def message(speaker: Any, value: Any) -> dict[str, Any]:
-    """What is said, as plain JSON."""
-    answer = speaker(record(value, START_MS + 60_000))
-    assert answer is not None
-    fields: dict[str, Any] = json.loads(encode(answer[1]))
-    return fields
-
-
-TOPICS = (
-    (announce.user_trade, VALUES["posted trade"], topics.USER_TRADES),
-    (announce.user_trade, judged(Outcome.POSTED, trade(TradeUnpaired, buys=False)), topics.USER_TRADES),
-    (announce.rejection, REFUSED_TRADE, topics.LEDGER_REJECTIONS),
-    (announce.conflict, VALUES["conflicting trade"], topics.ALERTS),
-    (announce.too_old, VALUES["old leg"], topics.ALERTS),
-    (announce.waiting, VALUES["waiting leg"], topics.LEGS_WAITING),
-    (announce.refused, VALUES["refused leg"], topics.LEGS_REFUSED),
-    (announce.balance, VALUES["balance"], topics.LEDGER_BALANCES),
-)
-
-
-@pytest.mark.parametrize(("speaker", "value", "topic"), TOPICS)
-def test_what_is_said_can_be_read(speaker: Any, value: Any, topic: topics.Topic) -> None:
+def test_what_is_told_can_be_read(name: str) -> None:
     """Every message is of its topic's model, written the way in which all messages are."""
-    said = json.dumps(message(speaker, value), separators=(",", ":"), ensure_ascii=False).encode()
-    assert said == encode(parser(topic.model)(said))
+    for one in told(VALUES[name]):
+        assert one.value == encode(parser(BY_NAME[one.topic].model)(one.value))
+
+
+def test_posted_verdicts_are_told_of_templates_that_are_followed() -> None:
+    """Who asked for a booking can go on from the answer; of others only what was not posted is told."""
+    (verdict,) = messages(VALUES["posted fill"])
+    assert ("posted", "DECREASE_EXCHANGE_POSITION") == (verdict["outcome"], verdict["template"])
+    assert [] == [*said(record(VALUES["posted fill"]), announce.booking())]
 
 
 @pytest.mark.parametrize(("buys", "word"), [(True, "USD"), (False, "BTC")])
 def test_a_user_trade(buys: bool, word: str) -> None:
     """A booked trade says what the user bought, how much of both, and from which legs."""
     booked = trade(buys=buys)
-    said = message(announce.user_trade, judged(Outcome.POSTED, booked))
+    (message,) = messages(judged(Outcome.POSTED, booked))
     assert {
         "schema_version": 1,
         "transaction_id": booked.id,
@@ -183,40 +176,52 @@ def test_a_user_trade(buys: bool, word: str) -> None:
         "usd_leg_id": "u1",
         "created_at": START_MS,
         "reverses": None,
-    } == said
+    } == message
 
 
 def test_a_reversal_names_what_it_reverses() -> None:
     """Who follows user trades can take a reversed one out."""
     back = trade(TradeUnpaired)
-    said = message(announce.user_trade, judged(Outcome.POSTED, back))
-    assert (back.id, trade().id) == (said["transaction_id"], said["reverses"])
+    (message,) = messages(judged(Outcome.POSTED, back))
+    assert (back.id, trade().id) == (message["transaction_id"], message["reverses"])
+
+
+def test_what_a_person_took_back_is_a_user_trade_too() -> None:
+    """It has the legs and amounts of the trade, the id of what takes it back, and names the trade."""
+    (message,), (booked,) = messages(VALUES["trade taken back"]), messages(VALUES["posted trade"])
+    assert booked | {"transaction_id": "r1", "reverses": "t1"} == message
 
 
 def test_a_refused_posting_says_why() -> None:
     """A posting that was not booked is said with its reason, its shortfall and the message that caused it."""
-    said = message(announce.rejection, REFUSED_TRADE)
+    message, alert = messages(REFUSED_TRADE)
+    assert "critical" == alert["severity"]
+    for named in ("b1", "u1", "2000 cents", "over_limit on A in USD", f"ballast ledger rebook {trade().id}"):
+        assert named in alert["text"]
     assert ("rejected", "over_limit", "A", "USD", 5) == tuple(
-        said[name] for name in ("outcome", "reason", "account", "currency", "shortfall")
+        message[name] for name in ("outcome", "reason", "account", "currency", "shortfall")
     )
-    assert ("dealer.transactions/0", 3, START_MS + 60_000) == (said["source"], said["source_offset"], said["as_of"])
+    assert ("dealer.transactions/0", 3, START_MS + 60_000) == (message["source"], message["source_offset"], message["as_of"])
+
+
+def test_a_fill_of_nobody_says_where_it_is_and_both_ways_out() -> None:
+    """The alert names the fill, its order, its venue, the account that it is on, and what to do in either case."""
+    (alert,) = messages(VALUES["fill of nobody"])
+    assert ("critical", "fill_of_nobody") == (alert["severity"], alert["subject"])
+    reverse = f"ballast ledger reverse {fill_id(VENUE, 'f1')} --effective-at 2023-11-14T22:13:20.000+00:00"
+    for named in ("fill f1 of -3 contracts", "order o", f"POSITION_SUSPENSE/{VENUE}", "venue.orders", reverse):
+        assert named in alert["text"]
 
 
 def test_a_waiting_leg_says_how_long() -> None:
     """Ages are whole seconds of stream time, rounded down."""
-    said = message(announce.waiting, LegWaits(LEG, "waiting", START_MS, START_MS + 1_999))
-    assert ("waiting", 2_000, 1) == (said["state"], said["worth_cents"], said["age_seconds"])
+    (message,) = messages(LegWaits(LEG, "waiting", START_MS, START_MS + 1_999))
+    assert ("waiting", 2_000, 1) == (message["state"], message["worth_cents"], message["age_seconds"])
 
 
 def test_alerts_can_be_told_apart() -> None:
     """The same trouble has the same id, another one another, and the text names what to look for."""
-    one, other = message(announce.too_old, VALUES["old leg"]), message(announce.conflict, VALUES["conflicting trade"])
+    (one,), (_, other) = messages(VALUES["old leg"]), messages(VALUES["conflicting trade"])
     assert ("warning", "critical") == (one["severity"], other["severity"])
     assert ("b1" in one["text"], "60 s" in one["text"], trade().id in other["text"]) == (True, True, True)
     assert one["id"] != other["id"]
-
-
-def test_what_the_gateway_says_goes_where_it_says() -> None:
-    """A message from the exchange is keyed by venue, at its own time."""
-    said = announce.from_venue(("venue.orders", order_report("o1", "filled", at_ms=START_MS + 7)))
-    assert ("venue.orders", START_MS + 7, VENUE.encode()) == said[:3]

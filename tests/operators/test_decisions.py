@@ -8,12 +8,13 @@ import pytest
 from bytewax.dataflow import Stream
 from bytewax.errors import BytewaxRuntimeError
 
-from domain.messages import Decision
-from domain.streams import Progress, Record
-from operators.recording import record_decisions
-from tests.flows.streams import START_MS, order_report
+from domain.messages.decisions import Decision
+from domain.streams.records import Progress, Record
+from operators.decisions import record_decisions
+from operators.streams.feeds import Feed
 from tests.operators.steps import run_step
 from tests.operators.test_announce import DECISION
+from tests.words import START_MS, order_report
 
 
 def progress(*values: Any) -> Progress:
@@ -25,8 +26,8 @@ def test_decisions_are_kept_and_everything_goes_on() -> None:
     """Each decision is kept, in order, and the stream is what it was."""
     kept: list[Decision] = []
     other = DECISION.model_copy(update={"id": "other"})
-    said = [("desk-00", progress(DECISION, order_report("a", "open"), other)), ("desk-00", progress())]
-    assert said == run_step(lambda up: record_decisions("record", up, lambda: kept.extend), said)
+    said = [progress(DECISION, order_report("a", "open"), other), progress()]
+    assert said == run_step(lambda up: record_decisions("record", Feed(up, ()), lambda: kept.extend).stream, said)
     assert [DECISION, other] == kept
 
 
@@ -39,20 +40,20 @@ def test_what_cannot_be_kept_is_not_handed_on() -> None:
         raise OSError(msg)
 
     def step(up: Stream[Any]) -> Stream[Any]:
-        kept = record_decisions("record", up, lambda: fail)
+        kept = record_decisions("record", Feed(up, ()), lambda: fail).stream
         return op.map("hear", kept, lambda item: heard.append(item) or item)
 
     with pytest.raises(BytewaxRuntimeError):
-        run_step(step, [("desk-00", progress(DECISION))])
+        run_step(step, [progress(DECISION)])
     assert [] == heard
 
 
 def test_nothing_is_opened_without_a_decision() -> None:
     """A flow that decides nothing needs no database."""
-    said = [("desk-00", progress(order_report("a", "open")))]
+    said = [progress(order_report("a", "open"))]
 
     def never() -> Any:
         msg = "opened"
         raise AssertionError(msg)
 
-    assert said == run_step(lambda up: record_decisions("record", up, never), said)
+    assert said == run_step(lambda up: record_decisions("record", Feed(up, ()), never).stream, said)

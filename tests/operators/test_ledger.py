@@ -3,25 +3,28 @@
 import pickle
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.accounts import LIABILITY
-from domain.errors import FencedError
-from domain.journal import Booked, Outcome, Transaction
-from domain.legs import leg_from, pairing_key
-from domain.memory_ledger import MemoryLedger
-from domain.merge import Merge
-from domain.messages import LedgerBalance
-from domain.pairing_effects import TradePaired
-from domain.streams import FOREVER_MS, Progress, Record
-from operators.booking import BookingLogic, Judged, OpenLedger, Submit, Work, at_once
-from operators.machines import Answers
-from operators.posting import post_effect
-from tests.flows.streams import pair, record
+from domain.errors import ConfigError, FencedError
+from domain.ids import content_id
+from domain.ledger.accounts import LIABILITY, Account
+from domain.ledger.journal import CREDIT, Booked, Heard, Judged, Outcome, TakenBack, Transaction, reversal_of
+from domain.ledger.memory import MemoryLedger
+from domain.messages.ledger import LedgerBalance
+from domain.pairing.effects import TradePaired
+from domain.pairing.legs import leg_from, pairing_key
+from domain.postings.trades import post_effect
+from domain.streams.merge import Merge
+from domain.streams.records import FOREVER_MS, Progress, Record
+from domain.templates.holds import capture, hold, void
+from operators.ledger import VERSION, BookingLogic, OpenLedger, Submit, Work, at_once
+from operators.streams.machines import Answers, of_version
+from tests.words import pair, record
 
 SOURCE = "pair/pair-00"
 
@@ -58,7 +61,8 @@ def booking(
     ledger: MemoryLedger, submit: Submit = at_once, window_ms: int = 1, resume: tuple[Any, ...] | None = None
 ) -> BookingLogic:
     """The booking step over a ledger in memory, new or restored."""
-    next_offset, merge, unanswered = resume or (0, None, ())
+    started = (0, None, (), 0, 0) if resume is None else of_version("book", VERSION, resume)
+    next_offset, merge, unanswered, heard_batch_id, newest_batch = started
     return BookingLogic(
         Merge([SOURCE], merge),
         OpenLedger(ledger, submit),
@@ -66,6 +70,8 @@ def booking(
         window_ms,
         next_offset=next_offset,
         unanswered=[Record(*one) for one in unanswered],
+        heard_batch_id=heard_batch_id,
+        newest_batch=newest_batch,
     )
 
 
@@ -161,6 +167,60 @@ def test_the_liability_is_said_every_second() -> None:
     assert [(10, 0), (1_010, 0), (5_000, 0)] == [pair for one in times for pair in liabilities(said(logic, one))]
 
 
+class Overheard(MemoryLedger):
+    """A ledger to which somebody else posts batch after batch: a posting, and its reversal."""
+
+    def __init__(self, ends_at: int) -> None:
+        super().__init__()
+        self.asked: list[int] = []
+        self._ends_at = ends_at
+
+    def heard(self, after_batch_id: int) -> Heard:
+        """One batch more at each question, until the last."""
+        self.asked.append(after_batch_id)
+        if after_batch_id == self._ends_at:
+            return Heard(after_batch_id)
+        taken_back = trade(str(after_batch_id))
+        self.post([taken_back])
+        back = taken_back._replace(id=content_id(taken_back.id), cause=reversal_of(taken_back.id))
+        balances = [one for one in self.balances() if (one.account, one.currency) == LIABILITY]
+        return Heard(after_batch_id + 1, balances, [TakenBack(back, taken_back)])
+
+
+def test_what_others_post_is_heard_with_the_heartbeat() -> None:
+    """Once a second it is asked for from where it was heard last, also after a restart, and told before the watched balance."""
+    ledger = Overheard(3)
+    logic = booking(ledger)
+    first = [one for ms in (10, 500, 1_010) for one in said(logic, postings(watermark_ms=ms))]
+    assert [(10, 2_000), (10, 2_000), (1_010, 4_000), (1_010, 4_000)] == liabilities(first)
+    restored = booking(ledger, resume=pickle.loads(pickle.dumps(logic.snapshot())))  # noqa: S301 - as the engine does
+    after = [one for ms in (2_010, 3_010) for one in said(restored, postings(watermark_ms=ms))]
+    assert [0, 1, 2, 3] == ledger.asked
+    told_of = [v.original.id for one in [*first, *after] for _, v in one.answers if isinstance(v, TakenBack)]
+    assert [trade(name).id for name in "012"] == told_of
+
+
+class Restored(MemoryLedger):
+    """A ledger that ends with some batch."""
+
+    def __init__(self, newest_batch: int) -> None:
+        super().__init__()
+        self._newest_batch = newest_batch
+
+    def newest_batch(self) -> int:
+        """As it was told."""
+        return self._newest_batch
+
+
+def test_a_ledger_that_ends_before_what_was_saved_is_refused() -> None:
+    """What it has lost lies before the saved places, and would be booked by nobody; one that goes on is gone on with."""
+    saved = booking(Restored(7)).snapshot()
+    for newest in (7, 8):
+        booking(Restored(newest), resume=saved)
+    with pytest.raises(ConfigError, match=r"ends with batch 6, .* after batch 7: .*empty recovery folder"):
+        booking(Restored(6), resume=saved)
+
+
 def test_no_heart_beats_after_the_end() -> None:
     """When all sources have ended the last posting is answered and the end is passed on."""
     answers = said(booking(MemoryLedger()), postings((5, "1"), watermark_ms=FOREVER_MS))
@@ -251,3 +311,96 @@ def test_answers_are_numbered_without_gaps(parts: list[Progress], looks: list[in
         expected = expected and one.first_offset == numbers
         numbers += len(one.answers)
     assert expected
+
+
+# Holds that come to their end.
+
+GIVER, TAKER = (Account(900 + n, name, CREDIT, "Wallet", "USD") for n, name in enumerate(("GIVER", "TAKER")))
+
+
+def promise(key: str, at_ms: int, ends_ms: int) -> Transaction:
+    """A hold of five cents."""
+    return hold(
+        key,
+        "GIVER",
+        "TAKER",
+        "USD",
+        5,
+        effective_at_ms=at_ms,
+        correlation_id=content_id(key),
+        source="wallet/0",
+        source_offset=at_ms,
+        expires_at_ms=ends_ms,
+    )
+
+
+@st.composite
+def lives(draw: st.DrawFn) -> list[Record[Transaction]]:
+    """Holds, of which some are captured or voided before their end, or too late, and some by nobody."""
+    found: list[tuple[int, Transaction]] = []
+    for number in range(draw(st.integers(1, 6))):
+        at_ms = draw(st.integers(0, 20))
+        held = promise(str(number), at_ms, at_ms + draw(st.integers(1, 20)))
+        found.append((at_ms, held))
+        ends_ms = at_ms + draw(st.integers(1, 30))
+        facts = {"effective_at_ms": ends_ms, "source": "wallet/0", "source_offset": 1}
+        end = draw(st.sampled_from(("capture", "void", "nothing")))
+        if end == "capture":
+            found.append((ends_ms, capture("1", held, draw(st.integers(1, 5)), **facts)))
+        elif end == "void":
+            found.append((ends_ms, void(held, **facts)))
+    found.sort(key=lambda one: one[0])
+    return [Record(at_ms, SOURCE, offset, transaction) for offset, (at_ms, transaction) in enumerate(found)]
+
+
+def booked_by_holds(
+    records: list[Record[Transaction]], cuts: list[int], submit: Submit = at_once
+) -> tuple[MemoryLedger, list[tuple[int, str, str]]]:
+    """The ledger, and what was answered, when the records come in parts."""
+    ledger = MemoryLedger([GIVER, TAKER])
+    logic = booking(ledger, submit)
+    edges = sorted({0, len(records), *(cut % (len(records) + 1) for cut in cuts)})
+    parts = [records[start:end] for start, end in pairwise(edges)]
+    progress = [Progress(SOURCE, part[-1].at_ms, part) for part in parts]
+    told = all_of(logic, [*progress, Progress(SOURCE, 100, []), Progress(SOURCE, 101, [])])
+    answered = [
+        (at_ms, one.transaction.id, one.verdict.outcome.value)
+        for answers in told
+        for at_ms, one in answers.answers
+        if isinstance(one, Judged)
+    ]
+    return ledger, answered
+
+
+@given(lives(), st.lists(st.integers(0, 20), max_size=5), st.lists(st.integers(0, 3)))
+def test_holds_expire_at_their_end_whatever_the_cuts(
+    records: list[Record[Transaction]], cuts: list[int], looks: list[int]
+) -> None:
+    """Every hold ends once, the one that nobody ended at its own time; the books do not depend on cuts or on a slow ledger."""
+    expected, answered = booked_by_holds(records, [])
+    ledger, _ = booked_by_holds(records, cuts, later(looks))
+    assert expected.entry_rows() == ledger.entry_rows()
+    assert answered == booked_by_holds(records, cuts)[1]
+    assert [] == expected.open_holds()
+    assert {0} >= {one.pending_debit + one.pending_credit for one in expected.balances()}
+    expired = [one for one in expected.transactions() if one.template == "EXPIRE"]
+    ends = {one.id: one.expires_at_ms for one in expected.transactions() if one.template == "HOLD"}
+    assert all(one.cause and one.effective_at_ms == ends[one.cause.transaction_id] for one in expired)
+    assert not [one for one in expected.rejected if one.transaction.template == "EXPIRE"]
+
+
+def test_a_hold_from_before_the_start_expires_too() -> None:
+    """A step that starts anew asks the ledger which holds are open, and lets them expire when their time has come."""
+    ledger = MemoryLedger([GIVER, TAKER])
+    ledger.post([promise("old", 0, 50)])
+    logic = booking(ledger)
+    said(logic, Progress(SOURCE, 49, []))
+    assert 1 == len(ledger.open_holds())
+    said(logic, Progress(SOURCE, 50, []))
+    assert [] == ledger.open_holds()
+
+
+def test_a_snapshot_of_another_version_is_refused() -> None:
+    """State that this program does not know is a sentence before anything of it is looked at."""
+    with pytest.raises(ConfigError, match="step book in version 7"):
+        booking(MemoryLedger(), resume=(7, "whatever"))

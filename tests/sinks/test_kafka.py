@@ -1,6 +1,5 @@
 """The Kafka sink: an epoch ends with everything delivered, or the flow stops."""
 
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -13,12 +12,13 @@ from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.testing import run_main
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from app.worker import root_cause
+from app.troubles import bottom_of
 from connectors.recorded import RecordedSource
-from domain.errors import BallastError
-from domain.streams import Outgoing, RawMessage
+from domain.errors import AwayError, BallastError
+from domain.streams.records import Outgoing, RawMessage
 from sinks.kafka import DeliveryError, KafkaSink
-from tests.connectors.mock_kafka import PRODUCE, MockKafka, mock_kafka
+from tests.connectors.kafka.mock_kafka import PRODUCE, MockKafka, mock_kafka
+from tests.waiting import until
 
 TOPIC = "out"
 PERMANENT = KafkaError.TOPIC_AUTHORIZATION_FAILED
@@ -56,9 +56,12 @@ def on_topic(mock: MockKafka, enough: int) -> list[bytes]:
     consumer = Consumer({"bootstrap.servers": mock.bootstrap, "group.id": "test", "log_level": 0})
     consumer.assign([TopicPartition(TOPIC, 0, 0)])
     found: list[bytes] = []
-    deadline = time.monotonic() + 5
-    while len(found) < enough and time.monotonic() < deadline:
-        found += [message.value() or b"" for message in consumer.consume(100, 0.05) if message.error() is None]
+
+    def is_enough() -> bool:
+        found.extend(message.value() or b"" for message in consumer.consume(100, 0.05) if message.error() is None)
+        return len(found) >= enough
+
+    until(is_enough, f"{enough} messages")
     consumer.close()
     return found
 
@@ -123,11 +126,11 @@ def test_a_short_outage_is_waited_out(mock: MockKafka) -> None:
 
 
 def test_an_outage_stops_the_flow(mock: MockKafka) -> None:
-    """Messages that time out are an error: the epoch does not end."""
+    """Messages that time out are an outage: the epoch does not end, and whoever started the flow waits."""
     producing = opened(mock, **{"message.timeout.ms": 300})
     mock.down()
     producing.write_batch(messages(b"1"))
-    with pytest.raises(DeliveryError, match="the broker did not take a message"):
+    with pytest.raises(AwayError, match="the broker did not take a message"):
         producing.snapshot()
 
 
@@ -137,7 +140,7 @@ def test_a_broker_that_does_not_answer_stops_the_flow(mock: MockKafka, monkeypat
     producing = opened(mock)
     mock.down()
     producing.write_batch(messages(b"1", b"2"))
-    with pytest.raises(DeliveryError, match=r"2 messages were not taken .* is it up\?"):
+    with pytest.raises(AwayError, match=r"2 messages were not taken .* is it up\?"):
         producing.snapshot()
     mock.up()
 
@@ -166,7 +169,7 @@ def failure_of(dataflow: Dataflow, recovery: RecoveryConfig) -> BallastError | N
     try:
         run_main(dataflow, epoch_interval=timedelta(0), recovery_config=recovery)
     except Exception as error:
-        return root_cause(error)
+        return bottom_of(error)
     return None
 
 
@@ -185,7 +188,7 @@ def test_a_flow_ends_rather_than_losing(mock: MockKafka, tmp_path: Path) -> None
     mock.answer(PRODUCE, [0, 0, PERMANENT])
     assert isinstance(failure_of(flow(mock, 3), recovery), DeliveryError)
     mock.down()
-    assert isinstance(failure_of(flow(mock, 3, **{"message.timeout.ms": 200}), recovery), DeliveryError)
+    assert isinstance(failure_of(flow(mock, 3, **{"message.timeout.ms": 200}), recovery), AwayError)
     mock.up()
     run_main(flow(mock, 3), epoch_interval=timedelta(0), recovery_config=recovery)
     delivered = on_topic(mock, 30)

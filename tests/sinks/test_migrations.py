@@ -4,7 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
+from domain.errors import ConfigError
 from sinks.migrations import MIGRATIONS, migrate
 
 pytestmark = pytest.mark.postgres
@@ -28,4 +30,19 @@ def test_no_lock_is_left_behind(empty_dsn: str) -> None:
     """After a run nothing is held that could keep the next one waiting."""
     migrate(empty_dsn)
     with psycopg.connect(empty_dsn) as connection:
-        assert connection.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone() == (0,)
+        held = "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database"
+        here = "WHERE l.locktype = 'advisory' AND d.datname = current_database()"
+        assert connection.execute(f"{held} {here}".encode()).fetchone() == (0,)
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_a_database_that_cannot_keep_every_text_is_refused(empty_dsn: str, encoding: str) -> None:
+    """Before anything is applied, with the encoding by its name and what to do."""
+    name = f"narrow_{encoding.lower()}"
+    with psycopg.connect(empty_dsn, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0")  # type: ignore[arg-type]
+        try:
+            with pytest.raises(ConfigError, match=f"encoding {encoding}.*ENCODING 'UTF8'"):
+                migrate(make_conninfo(empty_dsn, dbname=name))
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]

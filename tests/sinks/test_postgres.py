@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import get_args
 
 import psycopg
@@ -10,8 +11,8 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
 from domain.errors import ConfigError
-from sinks.connecting import TIME_OUTS, Role, connect
 from sinks.migrations import migrate
+from sinks.postgres import TIME_OUTS, Role, connect
 
 pytestmark = pytest.mark.postgres
 
@@ -40,6 +41,36 @@ def test_a_connection_has_the_role_and_the_time_outs_of_its_work(dsn: str, role:
     with connect(dsn, role, "test") as connection:
         assert (f"ballast_{role}", *TIME_OUTS[role]) == connection.execute(SETTINGS).fetchone()
         assert (connection.autocommit, connection.info.parameter_status("application_name")) == (True, "ballast test")
+
+
+INHERITED = {
+    "DateStyle": ("German, DMY", "ISO, YMD"),
+    "TimeZone": ("Asia/Tokyo", "UTC"),
+    "IntervalStyle": ("sql_standard", "postgres"),
+    "client_encoding": ("LATIN1", "UTF8"),
+    "search_path": ("ledger, pg_temp", "public"),
+    "default_transaction_isolation": ("serializable", "read committed"),
+    "default_transaction_read_only": ("on", "off"),
+}
+
+
+@pytest.mark.parametrize("role", get_args(Role))
+def test_a_session_inherits_nothing_that_we_rely_on(dsn: str, role: Role, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the database and the variables of libpq say, our statements are read and answered as they are meant."""
+    database = psycopg.conninfo.conninfo_to_dict(dsn)["dbname"]
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for name, (theirs, _) in INHERITED.items():
+            value = theirs if name == "search_path" else f"'{theirs}'"
+            connection.execute(f"ALTER DATABASE {database} SET {name} = {value}")  # type: ignore[arg-type]
+    for variable, value in {"PGDATESTYLE": "SQL, DMY", "PGTZ": "Asia/Tokyo", "PGCLIENTENCODING": "LATIN1"}.items():
+        monkeypatch.setenv(variable, value)
+    with connect(dsn, role, "test") as connection:
+        found = {name: connection.execute("SELECT current_setting(%s)", (name,)).fetchone() for name in INHERITED}
+        assert {name: (ours,) for name, (_, ours) in INHERITED.items()} == found
+        assert connection.execute("SELECT '2024-05-03'::TIMESTAMPTZ, '€'").fetchone() == (
+            datetime(2024, 5, 3, tzinfo=UTC),
+            "€",
+        )
 
 
 def test_rows_come_as_asked(dsn: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from domain.errors import Rejection
 from sinks.quarantine import QuarantineSink
-from tests.sinks.ledger_checks import Sql
+from tests.sinks.ledger.checks import Sql
 
 pytestmark = pytest.mark.postgres
 

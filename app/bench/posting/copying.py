@@ -9,7 +9,7 @@ import time
 import psycopg
 
 from app.bench.posting.running import Sample, settle
-from sinks.connecting import Connection
+from sinks.postgres import Connection
 
 TABLES = ("tx", "entry")
 """All of a transaction, its header and its entries."""

@@ -11,7 +11,7 @@ Of the transactions that have to be rejected a third each is beyond a limit, unb
 from typing import NamedTuple
 
 from domain.ids import content_id, timed_id
-from domain.journal import CREDIT, DEBIT, Entry, Layer, Transaction
+from domain.ledger.journal import CREDIT, DEBIT, Entry, Layer, Transaction
 
 START_MS = 1_700_000_000_000
 PER_MS = 20

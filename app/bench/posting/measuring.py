@@ -15,8 +15,8 @@ from app.bench.posting.stages import stages_ms
 from app.bench.posting.trades import user_trades
 from app.bench.posting.variants import Ledgers, Plan, variants
 from app.settings import Settings
-from domain.accounts import CHART
-from domain.journal import Transaction
+from domain.ledger.accounts import FIXED
+from domain.ledger.journal import Transaction
 
 ENTRIES_PER_LARGE_ACCOUNT = 2
 """One in each currency: every balance is there."""
@@ -73,7 +73,7 @@ def _large(server: Server, accounts: int) -> Iterator[str]:
 def _disk(server: Server, postings: list[Transaction]) -> dict[str, float]:
     with scratch_database(server) as dsn:
         before = table_bytes(dsn)
-        posted(dsn, postings, BATCH, accounts=CHART)
+        posted(dsn, postings, BATCH, accounts=FIXED)
         return bytes_per_transaction(before, table_bytes(dsn), len(postings))
 
 

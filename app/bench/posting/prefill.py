@@ -13,7 +13,7 @@ import psycopg
 
 from app.bench.posting.load import START_MS, Load
 from app.bench.posting.scratch import first_account_id
-from sinks.connecting import Connection
+from sinks.postgres import Connection
 
 TRANSACTIONS_PER_BATCH = 2_000
 TRANSACTIONS_PER_COMMIT = 100_000
@@ -21,12 +21,13 @@ AMOUNT = 100
 
 _BATCHES = """
     INSERT INTO ledger.batch (
-        batch_id, shard, fence, n_tx, n_entries, n_duplicates, n_conflicts, n_rejected, source, prev_hash, hash
+        batch_id, shard, fence, n_tx, n_entries, n_duplicates, n_conflicts, n_rejected, source, accounts_hash, prev_hash,
+        content_hash, hash
     ) OVERRIDING SYSTEM VALUE
     SELECT
-        k + 1, %(shard)s, 0, n_tx, 4 * n_tx, 0, 0, 0, '{}',
+        k + 1, %(shard)s, 0, n_tx, 4 * n_tx, 0, 0, 0, '{}', sha256(''),
         CASE k WHEN 0 THEN decode(repeat('00', 32), 'hex') ELSE sha256((k - 1)::TEXT::BYTEA) END,
-        sha256(k::TEXT::BYTEA)
+        sha256(''), sha256(k::TEXT::BYTEA)
     FROM (
         SELECT k, least(%(batch)s, %(count)s - k * %(batch)s)::INT AS n_tx
         FROM generate_series(0, (%(count)s - 1) / %(batch)s) k

@@ -13,8 +13,8 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from app.bench.posting.running import Sample, settle
-from domain.journal import Transaction
-from sinks.connecting import Connection
+from domain.ledger.journal import Transaction
+from sinks.postgres import Connection
 
 _SCHEMA = """
     CREATE SCHEMA plain;

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import psycopg
 from psycopg.errors import InsufficientPrivilege
 
-from app.worker import collect_rarely, switch_quickly
-from domain.accounts import Account
-from domain.journal import Transaction
-from sinks.ledger import PostgresLedger
+from app.workers.worker import collect_rarely, switch_quickly
+from domain.ledger.accounts import Account
+from domain.ledger.journal import Transaction
+from sinks.ledger.writer import PostgresLedger
 
 BATCH = 2_000
 """The batch of all variants that are not about the batch."""

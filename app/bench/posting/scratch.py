@@ -17,9 +17,9 @@ from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
 
 from app.bench.posting.load import EMPTY_ACCOUNTS, Load, account_code, empty_code
-from app.places import check_database, named_dsn
+from app.places.places import check_database, named_dsn
 from app.settings import Settings
-from connectors.embedded import embedded_postgres
+from connectors.embedded.postgres import embedded_postgres
 from sinks.migrations import migrate
 
 SHARDS = 2

@@ -7,8 +7,8 @@ from itertools import pairwise
 import psycopg
 
 from app.bench.posting.running import Sample, settle
-from domain.journal import Transaction
-from sinks.ledger_single import post_once
+from domain.ledger.journal import Transaction
+from sinks.ledger.single import post_once
 
 
 def posted_singly(dsn: str, transactions: Sequence[Transaction], warm: Sequence[Transaction]) -> Sample:

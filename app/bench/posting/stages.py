@@ -13,15 +13,15 @@ from typing import Any
 
 import psycopg
 
-from app.worker import collect_rarely
-from domain.books import Books
-from domain.fold import advance, fold
-from domain.journal import Transaction
-from sinks.connecting import Connection
-from sinks.ledger_reading import NO_HASH, read_books
-from sinks.ledger_rows import render
-from sinks.ledger_taking import take
-from sinks.ledger_writing import Batch, write_batch
+from app.workers.worker import collect_rarely
+from domain.ledger.books import Books
+from domain.ledger.fold import advance, fold
+from domain.ledger.journal import Transaction
+from sinks.ledger.reading import NO_HASH, read_books
+from sinks.ledger.rows import render
+from sinks.ledger.taking import take
+from sinks.ledger.writing import Prepared, write_batch
+from sinks.postgres import Connection
 
 SHARD = 0
 Took = defaultdict[str, float]
@@ -54,7 +54,7 @@ def _post(
         rendered = render(books, folded)
     began = time.perf_counter()
     with connection.transaction():
-        linked = write_batch(connection, Batch(SHARD, fence, batch, folded, rendered), last_hash)
+        linked = write_batch(connection, SHARD, fence, Prepared(batch, folded, rendered), last_hash)
         written = time.perf_counter()
     took["commit"] += time.perf_counter() - written
     took["all_of_the_write"] += time.perf_counter() - began

@@ -9,13 +9,13 @@ from app.bench.load import trade_lines
 from app.bench.posting.copying import TABLES, copied
 from app.bench.posting.running import BATCH, posted
 from connectors.clock import now_ms
-from domain.accounts import CHART
-from domain.journal import Transaction
-from domain.legs import leg_from, pairing_key
-from domain.messages import DealerTransaction
-from domain.pairing_effects import TradePaired
-from domain.streams import Record
-from operators.posting import post_effect
+from domain.ledger.accounts import FIXED
+from domain.ledger.journal import Transaction
+from domain.messages.dealer import DealerTransaction
+from domain.pairing.effects import TradePaired
+from domain.pairing.legs import leg_from, pairing_key
+from domain.postings.trades import post_effect
+from domain.streams.records import Record
 
 
 def user_trades(run: str, count: int, start_ms: int) -> list[Transaction]:
@@ -35,7 +35,7 @@ def _user_trades(run: str, count: int, start_ms: int) -> Iterator[Transaction]:
 def posting_rate(dsn: str, count: int, batch: int = BATCH) -> float:
     """User trades posted per second, with all guards on, in batches of `batch`."""
     at_ms = now_ms()
-    return posted(dsn, user_trades(f"posting-{at_ms:x}", count, at_ms), batch, accounts=CHART).per_second
+    return posted(dsn, user_trades(f"posting-{at_ms:x}", count, at_ms), batch, accounts=FIXED).per_second
 
 
 def copy_rate(dsn: str, count: int) -> float:

@@ -16,8 +16,8 @@ from app.bench.posting.scratch import LARGE_SHARD, Server, scratch_database
 from app.bench.posting.shards import posted_on_shards
 from app.bench.posting.single import posted_singly
 from app.bench.posting.trades import user_trades
-from domain.accounts import CHART
-from domain.journal import Transaction
+from domain.ledger.accounts import FIXED
+from domain.ledger.journal import Transaction
 
 Variant = Callable[[int], Mapping[str, Sample]]
 
@@ -125,7 +125,7 @@ def _user_trades(plan: Plan, server: Server, _round_number: int) -> Mapping[str,
     warm, count = plan.warm(BATCH), plan.count(BATCH)
     postings = user_trades("bench", warm + count, START_MS)
     with scratch_database(server) as dsn:
-        sample = posted(dsn, postings[warm:], BATCH, postings[:warm], accounts=CHART)
+        sample = posted(dsn, postings[warm:], BATCH, postings[:warm], accounts=FIXED)
         return {"user_trades": sample, "user_trades_copy": copied(dsn, count // BATCH, TABLES)}
 
 

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 import httpx
 from pydantic import TypeAdapter, ValidationError
 
-from connectors.exchange.port import NotFound, Refused, Unknown
-from domain.exchange_facts import ACCOUNT_EVENTS, AccountEvent, Balances, OrderState, Position, TransferState
-from domain.messages import CollateralTransfer, HedgeOrder
+from connectors.venue.port import NotFound, Refused, Unknown
+from domain.messages.hedging import CollateralTransfer, HedgeOrder
+from domain.venue.account import ACCOUNT_EVENTS, AccountEvent, Balances, OrderState, Position, TransferState
 
 _OK, _REFUSED, _NOT_FOUND = 200, 400, 404
 _T = TypeVar("_T")
@@ -24,7 +24,7 @@ _BALANCES = TypeAdapter(Balances)
 
 
 class HttpExchange:
-    """Implements `connectors.exchange.port.Exchange`; one connection is kept open between requests."""
+    """Implements `connectors.venue.port.Exchange`; one connection is kept open between requests."""
 
     def __init__(self, base_url: str, timeout_seconds: float = 5.0) -> None:
         self._client = httpx.Client(base_url=base_url, timeout=timeout_seconds)

@@ -14,10 +14,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from connectors.exchange.in_process import InProcessExchange
-from connectors.exchange.port import NotFound, Refused, Unknown
-from domain.exchange_facts import BAD_PARAMETER, AccountEvent, OrderAction, TransferKind
-from domain.exchange_faults import delay_ms_of
+from connectors.venue.port import NotFound, Refused, Unknown
+from connectors.venue.simulated.in_process import InProcessExchange
+from domain.simulated.faults import delay_ms_of
+from domain.venue.account import BAD_PARAMETER, AccountEvent, OrderAction, TransferKind
 
 EVENTS_LIMIT_MAX = 1_000
 _Handler = Callable[[InProcessExchange, Request], Awaitable[BaseModel]]

@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from connectors.clock import Clock
-from connectors.exchange.port import NotFound, Refused, Unknown
-from domain.exchange import SimulatedExchange
-from domain.exchange_facts import AccountEvent, Balances, OrderState, Position, Refusal, TransferState
-from domain.exchange_faults import Faults, fault_of
-from domain.messages import CollateralTransfer, HedgeOrder
+from connectors.venue.port import NotFound, Refused, Unknown
+from domain.messages.hedging import CollateralTransfer, HedgeOrder
+from domain.simulated.exchange import SimulatedExchange
+from domain.simulated.faults import Faults, fault_of
+from domain.venue.account import AccountEvent, Balances, OrderState, Position, Refusal, TransferState
 
 _NO_FAULTS = Faults()
 _T = TypeVar("_T")
@@ -24,7 +24,7 @@ def _keep_nothing() -> None:
 
 
 class InProcessExchange:
-    """Implements `connectors.exchange.port.Exchange` over the pure exchange."""
+    """Implements `connectors.venue.port.Exchange` over the pure exchange."""
 
     def __init__(
         self,

@@ -1,10 +1,10 @@
-"""The simulated exchange as a process of its own: `python -m connectors.exchange.simulated --data FILE`.
+"""The simulated exchange as a process of its own: `ballast exchange`, or this module with `--data FILE`.
 
 One loop does everything: it answers requests, and it plays the price path, tick by tick, into the truth and onto the
 topic `market.ticks`. The truth is committed to a file before any answer, so the process may be killed at any time and
 goes on from what it had answered; the price path goes on from about a second before. When the path ends, its last
-price goes on ticking. One line of JSON on standard output, `{"port": N}`, says that it is ready; SIGTERM ends it with
-code 0.
+price goes on ticking, at a calm pace. As a module it says by one line of JSON on standard output, `{"port": N}`, that it is
+ready; SIGTERM ends it with code 0.
 """
 
 import argparse
@@ -13,30 +13,33 @@ import json
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from decimal import Decimal
+from itertools import repeat
 from pathlib import Path
 
 import uvicorn
 from confluent_kafka import Producer
 
 from connectors.clock import now_ms
-from connectors.exchange.http_api import application
-from connectors.exchange.in_process import InProcessExchange
-from connectors.exchange.truth_file import TruthFile
-from connectors.prices import TICKS_PER_BAR, recorded_path, walk
-from domain.errors import BallastError
-from domain.exchange import SimulatedExchange
-from domain.exchange_books import Account, Terms
-from domain.exchange_faults import Faults
+from connectors.venue.simulated.http_api import application
+from connectors.venue.simulated.in_process import InProcessExchange
+from connectors.venue.simulated.prices import TICKS_PER_BAR, recorded_path, walk
+from connectors.venue.simulated.truth_file import TruthFile
+from domain.errors import BallastError, ConfigError
 from domain.ids import content_id
-from domain.messages import Tick
+from domain.messages.market import Tick
+from domain.simulated.exchange import SimulatedExchange
+from domain.simulated.exchange_terms import Account, Terms
+from domain.simulated.faults import Faults
 from domain.topics import MARKET_TICKS
 
 LOOPBACK = "127.0.0.1"
 KEEP_EVERY_MS = 1_000
 STOP_FLUSH_SECONDS = 2.0
+CALM_TICKS_PER_SECOND = 4.0
+"""How often the last price of a path ticks: often enough to stay fresh, seldom enough for everybody to catch up."""
 
 
 class Market:
@@ -50,7 +53,12 @@ class Market:
         self.ticks = ticks
 
     async def play(self, path: Iterator[Decimal], ticks_per_second: float) -> None:
-        """Tick until the path ends, or for ever; a tick that is late does not make the next ones late."""
+        """Tick along the path, and at its end for ever; a tick that is late does not make the next ones late."""
+        await self._play(path, ticks_per_second)
+        if self._truth.account.price_usd is not None:
+            await self._play(repeat(self._truth.account.price_usd), min(ticks_per_second, CALM_TICKS_PER_SECOND))
+
+    async def _play(self, path: Iterator[Decimal], ticks_per_second: float) -> None:
         loop = asyncio.get_running_loop()
         due = loop.time()
         for price_usd in path:
@@ -96,23 +104,13 @@ def price_path(options: argparse.Namespace, ticks: int, last_usd: Decimal | None
     """The path from the tick on that comes next; without a file, a seeded walk that never ends."""
     if options.prices is None:
         return walk(options.seed, last_usd or options.start_price, ticks)
-    if options.loop:
-        return _looping(options.prices, ticks)
-    return _lasting(recorded_path(options.prices, ticks), last_usd)
+    return _looping(options.prices, ticks) if options.loop else recorded_path(options.prices, ticks)
 
 
 def _looping(prices: Path, ticks: int) -> Iterator[Decimal]:
     yield from recorded_path(prices, ticks)
     while True:
         yield from recorded_path(prices)
-
-
-def _lasting(path: Iterator[Decimal], last_usd: Decimal | None) -> Iterator[Decimal]:
-    for price_usd in path:
-        last_usd = price_usd
-        yield price_usd
-    while last_usd is not None:
-        yield last_usd
 
 
 class _Server(uvicorn.Server):
@@ -123,19 +121,37 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(options: argparse.Namespace, listener: socket.socket) -> None:
-    """Run until SIGTERM or SIGINT."""
+Say = Callable[[int], None]
+"""Tells whoever has started it that it is ready, and on which port."""
+
+
+def run(options: argparse.Namespace, say: Say) -> None:
+    """Bind, and serve until SIGTERM or Ctrl-C. ConfigError when the port cannot be had."""
+    # The protocol is named because asyncio turns off Nagle's algorithm (40 ms an answer) only where it is.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((options.host, options.port))
+        except OSError as error:
+            why = f"the port {options.port} of {options.host} cannot be used: {error.strerror}"
+            msg = f"{why}; choose another one by --port, or stop whoever has it"
+            raise ConfigError(msg) from error
+        asyncio.run(serve(options, listener, say))
+
+
+async def serve(options: argparse.Namespace, listener: socket.socket, say: Say) -> None:
+    """Serve until SIGTERM or SIGINT."""
     kept = TruthFile(options.data)
     truth, ticks = _loaded(kept, options)
     ticks = 0 if options.from_start else ticks
     publish = TickPublisher(options.kafka) if options.kafka else None
     market = Market(truth, kept, ticks, publish)
     path = price_path(options, ticks, truth.account.price_usd)
-    market.tick(next(path))
+    market.tick(next(path, truth.account.price_usd or options.start_price))
     server = _server(InProcessExchange(truth, now_ms, options.faults, market.keep))
     playing = asyncio.create_task(market.play(path, options.bars_per_second * TICKS_PER_BAR))
     playing.add_done_callback(lambda _: setattr(server, "should_exit", True))
-    announcing = asyncio.create_task(_announce(server, listener))
+    announcing = asyncio.create_task(_announce(server, lambda: say(listener.getsockname()[1])))
     await server.serve(sockets=[listener])
     announcing.cancel()
     await _ended(playing)
@@ -163,11 +179,10 @@ def _loaded(kept: TruthFile, options: argparse.Namespace) -> tuple[SimulatedExch
     return SimulatedExchange.restored(options.terms, options.seed, found[0]), found[1]
 
 
-async def _announce(server: uvicorn.Server, listener: socket.socket) -> None:
+async def _announce(server: uvicorn.Server, say: Callable[[], None]) -> None:
     while not server.started:
         await asyncio.sleep(0.002)
-    sys.stdout.write(json.dumps({"port": listener.getsockname()[1]}) + "\n")
-    sys.stdout.flush()
+    say()
 
 
 async def _ended(playing: "asyncio.Task[None]") -> None:
@@ -179,7 +194,7 @@ async def _ended(playing: "asyncio.Task[None]") -> None:
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The options of the process."""
-    parser = argparse.ArgumentParser(prog="python -m connectors.exchange.simulated", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m connectors.venue.simulated.process", description=__doc__)
     parser.add_argument("--host", default=LOOPBACK, help="address to listen on; loopback unless told otherwise")
     parser.add_argument("--port", type=int, default=0, help="port; 0 takes a free one")
     parser.add_argument("--data", type=Path, required=True, help="file of the exchange's truth")
@@ -196,19 +211,15 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     if options.bars_per_second <= 0:
         parser.error("--bars-per-second must be more than zero")
     if options.prices is not None and next(recorded_path(options.prices), None) is None:
-        parser.error(f"{options.prices} has no bars")
+        msg = f"the price file {options.prices} has no bars; a bar is a row of timestamp,open,high,low,close,volume"
+        raise ConfigError(msg)
     return options
 
 
 def main() -> int:
-    """Bind, serve, and say in one sentence what an operator has to do when that is not possible."""
+    """Run it, and say in one sentence what an operator has to do when that is not possible."""
     try:
-        options = parse()
-        # The protocol is named because asyncio turns off Nagle's algorithm (40 ms an answer) only where it is.
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((options.host, options.port))
-            asyncio.run(serve(options, listener))
+        run(parse(), lambda port: print(json.dumps({"port": port}), flush=True))  # noqa: T201 - whoever started us reads it
     except (BallastError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code if isinstance(error, BallastError) else 1

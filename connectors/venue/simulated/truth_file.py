@@ -12,9 +12,9 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from domain.errors import ConfigError
-from domain.exchange import SimulatedExchange
-from domain.exchange_books import Account, Kept, Order, Transfer
-from domain.exchange_facts import ACCOUNT_EVENT, AccountEvent, OrderChanged, TransferChanged
+from domain.simulated.exchange import SimulatedExchange
+from domain.simulated.exchange_terms import Account, Kept, Order, Transfer
+from domain.venue.account import ACCOUNT_EVENT, AccountEvent, OrderChanged, TransferChanged
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS account (one INTEGER PRIMARY KEY, ticks INTEGER NOT NULL, body TEXT NOT NULL);
@@ -38,14 +38,14 @@ class TruthFile:
     """The file of one exchange process; `ticks` says how far the price path had come when it was last written."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(path, isolation_level=None)
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._connection.executescript(_SCHEMA)
-        except sqlite3.Error as error:
-            msg = f"{path}: {error}; is another exchange running on this file?"
+        except (sqlite3.Error, OSError) as error:
+            msg = f"the exchange cannot keep its truth in {path}: {error}; is another one running over this file?"
             raise ConfigError(msg) from error
         self._kept_events = 0
 

@@ -11,14 +11,20 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from app.ledger import reverse, seal
-from app.ledger_verifying import export_ledger, verify_database, verify_folder
+from app.reports.ledger import reverse, seal
+from app.reports.verify import export_ledger, verify_database, verify_folder
 from domain.errors import BallastError
-from sinks.ledger import PostgresLedger
+from domain.ids import content_id
+from domain.ledger.accounts import Account
+from domain.ledger.journal import DEBIT, Group, Transaction
+from domain.streams.gauges import Gauge
+from domain.times import ms_of
+from sinks.ledger.writer import PostgresLedger
 from sinks.migrations import migrate
 from tests.app.conftest import Ballast
+from tests.app.gauges import say
 from tests.app.surroundings import Said, open_database, run_ballast
-from tests.sinks.ledger_story import (
+from tests.sinks.ledger.story import (
     BACK,
     BATCHES_0,
     BOB,
@@ -151,6 +157,24 @@ def test_a_time_that_is_none(text: str, ledger: Ballast) -> None:
     assert "2024-05-01" in said.err
 
 
+@pytest.mark.parametrize("command", [("balance",), ("balance", "--effective"), ("statement", OWED), ("trial-balance",)])
+@pytest.mark.parametrize(
+    "text", ["9999-12-31", "9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+14:00"]
+)
+def test_for_ever_and_since_ever_are_times(text: str, command: tuple[str, ...], ledger: Ballast) -> None:
+    """The ends of time, as people write them, are answered in any zone: with all there is, or with nothing."""
+    said = ledger(*command, "--as-of", text, "--json")
+    assert (0, "") == (said.code, said.err)
+
+
+@pytest.mark.parametrize("act", [("seal", "--until"), ("reverse", BATCHES_0[2][1].id, "--effective-at")])
+def test_acts_for_good_are_not_dated_ahead(act: tuple[str, ...], ledger: Ballast) -> None:
+    """A slip in the year closes nothing and takes nothing back."""
+    said = ledger(*act, "2926-12-01")
+    assert (2, "") == (said.code, said.out)
+    assert "2926-12-01 is still to come" in " ".join(said.err.replace("│", " ").split())
+
+
 def test_the_database_is_found_without_a_broker(ballast: Ballast) -> None:
     """Without a setting and without anything that runs, it says what to start."""
     assert_refused(ballast("ledger", "balance"), "ballast demo", code=78)
@@ -167,6 +191,8 @@ def broken(dsn: str) -> dict[int, list[str]]:
     return {one["batch_id"]: one["what"] for one in verify_database(dsn, lambda _: None)["broken"]}
 
 
+FORGED = b"INSERT INTO ledger.resolution SELECT %%(%s)s, '%s', 0, TRUE, %%(%s)s"
+FORGED_HISTORY = b"UPDATE ledger.account_change SET facts = replace(facts, '\"1\"', '\"-1\"')"
 CHANGES = [
     (b"UPDATE ledger.entry SET amount = amount + 1 WHERE tx_id = %(deposit)s AND leg = 1", {1: ["entry"]}),
     (b"UPDATE ledger.entry SET balance_after = balance_after + 1 WHERE tx_id = %(capture)s AND leg = 2", {4: ["entry"]}),
@@ -189,8 +215,14 @@ CHANGES = [
     (b"UPDATE ledger.conflict SET payload = replace(payload::TEXT, '5001', '5002')::JSON", {7: ["conflict"]}),
     (b"DELETE FROM ledger.conflict", {7: ["conflict"]}),
     (b"UPDATE ledger.batch SET hash = set_byte(hash, 7, get_byte(hash, 7) # 1) WHERE batch_id = 3", {3: ["link"]}),
-    (b"UPDATE ledger.batch SET prev_hash = set_byte(prev_hash, 7, 1) WHERE batch_id = 3", {3: ["link"]}),
-    (b"UPDATE ledger.batch SET content_hash = set_byte(content_hash, 7, 1) WHERE batch_id = 3", {3: ["batch"]}),
+    (
+        b"UPDATE ledger.batch SET prev_hash = set_byte(prev_hash, 7, get_byte(prev_hash, 7) # 1) WHERE batch_id = 3",
+        {3: ["link"]},
+    ),
+    (
+        b"UPDATE ledger.batch SET content_hash = set_byte(content_hash, 7, get_byte(content_hash, 7) # 1) WHERE batch_id = 3",
+        {3: ["batch"]},
+    ),
     (b"UPDATE ledger.batch SET fence = fence + 1 WHERE batch_id = 3", {3: ["batch"]}),
     (b"UPDATE ledger.batch SET shard = 1 - shard WHERE batch_id = 3", {3: ["batch"]}),
     (b"UPDATE ledger.batch SET n_duplicates = 1 WHERE batch_id = 3", {3: ["batch"]}),
@@ -198,6 +230,16 @@ CHANGES = [
     (b"""UPDATE ledger.batch SET source = '{"story/0":[120, 130]}' WHERE batch_id = 3""", {3: ["batch"]}),
     (b"UPDATE ledger.batch SET recorded_at = recorded_at + '1 us' WHERE batch_id = 3", {3: ["batch"]}),
     (b"DELETE FROM ledger.batch WHERE batch_id = 3", {3: ["batch"]}),
+    (b"UPDATE ledger.effective_delta SET delta = delta + 1 WHERE batch_id = 3 AND account_id = 104", {3: ["sum"]}),
+    (b"UPDATE ledger.effective_delta SET effective_date = effective_date + 1 WHERE batch_id = 6", {6: ["sum"]}),
+    (b"DELETE FROM ledger.effective_delta WHERE batch_id = 4 AND account_id = 101", {4: ["sum"]}),
+    (b"INSERT INTO ledger.effective_delta VALUES (101, 'USD', 1, '2024-05-01', 2, 7)", {2: ["sum"]}),
+    (b"INSERT INTO ledger.effective_delta VALUES (101, 'USD', 1, '2024-05-01', 9, 7)", {9: ["batch"]}),
+    (FORGED % (b"deposit", b"reversed", b"hold"), {3: ["resolution"]}),
+    (b"INSERT INTO ledger.resolution SELECT %(deposit)s, 'reversed', 0, TRUE, gen_random_uuid()", {0: ["batch"]}),
+    (b"UPDATE ledger.resolution SET is_final = TRUE WHERE tx_id = %(capture)s", {4: ["resolution"]}),
+    (b"UPDATE ledger.resolution SET cause_tx_id = %(deposit)s WHERE tx_id = %(capture)s", {4: ["resolution"]}),
+    (b"DELETE FROM ledger.resolution WHERE relation = 'reversed'", {2: ["resolution"]}),
 ]
 
 
@@ -206,6 +248,70 @@ def test_what_was_changed_in_the_database_is_named(dsn: str, statement: bytes, e
     """Exactly the batch that was changed, and the part of it."""
     change(dsn, statement, deposit=DEPOSIT.id, capture=CAPTURE.id, hold=HOLD.id)
     assert expected == broken(dsn)
+
+
+ACCOUNTS_CHANGED = [
+    (b"UPDATE ledger.account SET normal_side = -normal_side WHERE code = 'TILL'", (TILL, "normal_side", "-1", "1"), []),
+    (b"UPDATE ledger.account SET parent_id = NULL WHERE code = 'OWED/BOB'", (BOB, "parent_id", r"\N", "102"), []),
+    (b"UPDATE ledger.account SET code = 'OWED/BOP' WHERE code = 'OWED/BOB'", (BOB, "code", "OWED/BOP", BOB), []),
+    (b"UPDATE ledger.account SET currency = 'EUR' WHERE code = 'OWED'", (OWED, "currency", "EUR", "USD"), []),
+    (b"UPDATE ledger.account SET meaning = 'all' WHERE code = 'CASH'", (CASH, "meaning", "all", ""), []),
+    (b"UPDATE ledger.account SET status = 'frozen' WHERE code = 'CASH'", (CASH, "status", "frozen", "open"), []),
+    (b"UPDATE ledger.account SET min_available = 1 WHERE code = 'OWED/BOB'", (BOB, "min_available", "1", "0"), []),
+    (b"UPDATE ledger.account SET is_summary = FALSE WHERE code = 'OWED'", (OWED, "is_summary", "false", "true"), []),
+    (b"INSERT INTO ledger.account (account_id, code, journal, normal_side) VALUES (9, 'EVE', '', 1)", ("9", "account"), []),
+    (b"DELETE FROM ledger.account WHERE code = 'UNUSED'", ("UNUSED", "account", None, "108"), []),
+    (b"UPDATE ledger.account SET normal_side = 1 WHERE code = 'UNUSED'", ("UNUSED", "normal_side", "1", "-1"), []),
+    (FORGED_HISTORY + b", hash = sha256('') WHERE revision = 1", (CASH, "change 1"), []),
+    (FORGED_HISTORY + b" WHERE revision = 1", (CASH, "change 1"), []),
+    (b"UPDATE ledger.account_change SET changed_by = 'eve' WHERE revision = 2", (OWED, "change 2"), []),
+    (b"DELETE FROM ledger.account_change WHERE revision = 1", (OWED, "change 2"), []),
+    (b"DELETE FROM ledger.account_change WHERE revision > 3", ("103", "account"), [1, 2, 3, 4, 5, 6, 7]),
+]
+
+
+@pytest.mark.parametrize(("statement", "account", "batches"), ACCOUNTS_CHANGED)
+def test_an_account_that_was_changed_is_named(
+    statement: bytes, account: tuple[str | None, ...], batches: list[int], dsn: str
+) -> None:
+    """What it says and what its history tells, whether anything was booked on it or not; no batch is, unless history is gone."""
+    with psycopg.connect(dsn) as connection:
+        connection.execute(
+            "INSERT INTO ledger.account (account_id, code, journal, normal_side) VALUES (108, 'UNUSED', '', -1)"
+        )
+    change(dsn, statement)
+    report = verify_database(dsn, lambda _: None)
+    assert not report["is_intact"]
+    assert account == tuple(report["accounts"][0].values())[: len(account)], report["accounts"]
+    assert batches == [one["batch_id"] for one in report["broken"]]
+
+
+def test_an_account_may_change_as_the_law_allows(ledger: Ballast, dsn: str) -> None:
+    """It is opened, limited, frozen and closed, with each step told; all that is proved stays proved."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO ledger.account (code, journal, normal_side, meaning) VALUES (%s, 'A', 1, %s)", ("t\tb", "a,\n")
+        )
+        connection.execute("UPDATE ledger.account SET status = 'frozen', max_balance = 9 WHERE journal = 'A'")
+        connection.execute("UPDATE ledger.account SET status = 'closed' WHERE journal = 'A'")
+    ledger("export", "exported")
+    for where in ((), ("--from", "exported")):
+        report = ledger("verify", *where, "--json").json()
+        assert ([], True) == (report["accounts"], report["is_intact"])
+
+
+@pytest.mark.parametrize("name", ["account.csv", "account_change.csv"])
+def test_any_byte_of_the_accounts_that_is_flipped_is_found(name: str, dsn: str, tmp_path: Path) -> None:
+    """Each byte in turn: an account is named, and no batch is, whatever hangs on accounts, unless a quote swallows rows."""
+    export_ledger(dsn, tmp_path)
+    path, whole = tmp_path / name, (tmp_path / name).read_bytes()
+    for at in range(whole.index(b"\n") + 1, len(whole)):
+        flipped = bytes([whole[at] ^ (1 << at % 8)])
+        path.write_bytes(whole[:at] + flipped + whole[at + 1 :])
+        report = verify_folder(tmp_path, lambda _: None)
+        assert not report["is_intact"], (at, whole[at - 9 : at + 9])
+        assert flipped == b'"' or report["broken"] == [], (at, whole[at - 9 : at + 9])
+        assert report["accounts"]
 
 
 def test_a_ledger_that_is_whole_verifies(ledger: Ballast) -> None:
@@ -235,7 +341,9 @@ def test_an_export_is_verified_without_a_database(ledger: Ballast, ballast: Ball
     assert (BROKEN, [1]) == (again.code, [one["batch_id"] for one in again.json()["broken"]])
 
 
-@pytest.mark.parametrize("name", ["batch.csv", "tx.csv", "entry.csv", "reject.csv", "conflict.csv"])
+@pytest.mark.parametrize(
+    "name", ["batch.csv", "tx.csv", "entry.csv", "reject.csv", "conflict.csv", "effective_delta.csv", "resolution.csv"]
+)
 def test_any_byte_of_an_export_that_is_flipped_is_found(name: str, dsn: str, tmp_path: Path) -> None:
     """Every seventh byte in turn, whatever it is: the batch that its line begins with is named."""
     export_ledger(dsn, tmp_path)
@@ -281,6 +389,7 @@ def test_a_ledger_that_was_cut_off_is_found(dsn: str) -> None:
         b"DELETE FROM ledger.entry USING ledger.tx t WHERE t.tx_id = entry.tx_id AND t.batch_id = 6",
         b"DELETE FROM ledger.tx WHERE batch_id = 6",
         b"DELETE FROM ledger.batch WHERE batch_id = 6",
+        b"DELETE FROM ledger.effective_delta WHERE batch_id = 6",
     )
     for statement in tail:
         change(dsn, statement)
@@ -313,6 +422,24 @@ def test_a_seal_is_told_and_checked(ledger: Ballast, dsn: str) -> None:
     ledger("export", "exported")
     for said in (ledger("verify", "--json"), ledger("verify", "--from", "exported", "--json")):
         assert (BROKEN, [], ["2024-05-01"]) == (said.code, said.json()["broken"], said.json()["seals"][0]["differing_days"])
+
+
+def test_a_period_does_not_end_after_what_is_on_its_way(ledger: Ballast, dsn: str) -> None:
+    """While a leg is expected to be paired it is said since when; up to then the days can be closed."""
+    since_ms = ms_of(datetime(2024, 5, 2, 12, tzinfo=UTC))
+    say(dsn, Gauge("pair", "pair-0", "fresh_waiting_since_ms", since_ms), Gauge("pair", "pair-0", "waiting_legs", 3))
+    assert_refused(ledger("seal", "--until", "2024-05-03"), "3 legs", "since 2024-05-02T12:00:00Z")
+    assert 0 == ledger("seal", "--until", "2024-05-02").code
+    say(dsn, Gauge("pair", "pair-0", "fresh_waiting_since_ms", 0))
+    assert 0 == ledger("seal", "--until", "2024-05-03").code
+
+
+@pytest.mark.parametrize("end", ["--to", "--as-of"])
+def test_a_statement_does_not_end_before_it_begins(end: str, ledger: Ballast) -> None:
+    """Times that were mixed up are no empty period."""
+    said = ledger("statement", OWED, "--from", "2024-05-02", end, "2024-05-01")
+    assert (2, "") == (said.code, said.out)
+    assert "cannot end before that" in " ".join(said.err.replace("│", " ").split())
 
 
 def test_a_reversal_names_what_it_reverses(ledger: Ballast) -> None:
@@ -353,3 +480,105 @@ def test_a_reversal_into_a_closed_period_is_refused(dsn: str) -> None:
     seal(dsn, datetime(2024, 5, 4, tzinfo=UTC))
     with pytest.raises(BallastError, match="closed period"):
         reverse(dsn, BATCHES_0[2][1].id, datetime(2024, 5, 3, tzinfo=UTC), None)
+
+
+def rejected(dsn: str) -> Transaction:
+    """A deposit that the ledger rejects, since an account that it needs is not there yet."""
+    entries = tuple(entry._replace(account="LATE") if entry.account == CASH else entry for entry in DEPOSIT.entries)
+    transaction = DEPOSIT._replace(id=content_id("late"), entries=entries)
+    with closing(PostgresLedger(dsn, 0, accounts=())) as ledger:
+        assert ["rejected"] == [verdict.outcome for verdict in ledger.post([transaction]).verdicts]
+    return transaction
+
+
+def open_late(dsn: str) -> None:
+    """Open the account that was missing."""
+    PostgresLedger(dsn, 0, accounts=[Account(990, "LATE", DEBIT, "Late", "USD")]).close()
+
+
+def test_what_was_rejected_is_booked_once_it_can_be(ledger: Ballast, dsn: str) -> None:
+    """While the cause stands it is refused by name; then it is booked once, at its own time, with what it says of itself."""
+    late = rejected(dsn)
+    assert_refused(ledger("rebook", late.id), "cannot be booked", "LATE")
+    open_late(dsn)
+    first, again = (ledger("rebook", late.id, "--reason", "opened", "--json").json() for _ in range(2))
+    assert ("posted", "duplicate", late.template) == (first["outcome"], again["outcome"], first["template"])
+    assert late.effective_at_ms == ms_of(datetime.fromisoformat(first["effective_at"]))
+    (row,) = ledger("balance", "LATE", "--json").json()["balances"]
+    assert DEPOSIT.entries[0].amount == row["settled"]
+    assert ledger("verify", "--json").json()["is_intact"]
+
+
+def test_what_happened_in_a_closed_period_is_booked_after_it(ledger: Ballast, dsn: str) -> None:
+    """The first open moment is when it is booked; asked for again at another time, it is still booked once."""
+    seal(dsn, datetime(2024, 5, 4, tzinfo=UTC))
+    late = rejected(dsn)
+    open_late(dsn)
+    assert_refused(ledger("rebook", late.id, "--effective-at", "2024-05-02"), "closed period")
+    booked = ledger("rebook", late.id, "--json").json()
+    assert "2024-05-04T00:00:00Z" == booked["effective_at"]
+    assert_refused(ledger("rebook", late.id, "--effective-at", "2024-05-05"), "asked for before with another time")
+    (row,) = ledger("balance", "LATE", "--json").json()["balances"]
+    assert DEPOSIT.entries[0].amount == row["settled"]
+
+
+def test_what_cannot_be_booked_again_is_said(ledger: Ballast, dsn: str) -> None:
+    """What was posted, or never came, or was refused with its group."""
+    assert_refused(ledger("rebook", DEPOSIT.id), f"no transaction {DEPOSIT.id} was rejected")
+    member = DEPOSIT._replace(id=content_id("member"), group=Group("pay day", 2))
+    with closing(PostgresLedger(dsn, 0, accounts=())) as ledger_:
+        ledger_.post([member])
+    assert_refused(ledger("rebook", member.id), "with its group pay day")
+
+
+def test_an_act_that_is_refused_can_be_tried_again(ledger: Ballast, dsn: str) -> None:
+    """A refusal of what a person asks for leaves nothing: the same act with another reason or after a change is judged anew."""
+    transfer, batches = BATCHES_0[2][1].id, "SELECT count(*) FROM ledger.batch"
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        before = connection.execute(batches).fetchone()
+        assert_refused(ledger("reverse", transfer, "--effective-at", "2024-05-01"), "before it happened")
+        assert before == connection.execute(batches).fetchone()
+    again = ledger("reverse", transfer, "--effective-at", "2024-05-01", "--reason", "really")
+    assert_refused(again, "before it happened")
+    assert 0 == ledger("reverse", transfer, "--effective-at", "2024-05-04").code
+
+
+def test_a_chain_that_was_cut_off_is_betrayed_by_a_head_kept_elsewhere(ledger: Ballast, dsn: str) -> None:
+    """With its last batch and the balances set back the chain is whole; the head that was told before is lost, by name."""
+    report = ledger("verify", "--json").json()
+    heads = [option for head in report["heads"] for option in ("--head", head)]
+    assert ledger("verify", *heads, "--json").json()["is_intact"]
+    transfer = BATCHES_0[2][1].id
+    ledger("reverse", transfer, "--effective-at", "2024-05-04")
+    after = ledger("verify", *heads, "--json").json()
+    assert (True, []) == (after["is_intact"], after["heads_lost"])
+    cut_off(dsn)
+    assert ledger("verify", *heads).code == 0
+    later = [head for head in after["heads"] if head not in report["heads"]]
+    ledger("export", "exported")
+    for where in ((), ("--from", "exported")):
+        said = ledger("verify", *where, "--head", later[0], "--json")
+        assert (BROKEN, later, []) == (said.code, said.json()["heads_lost"], said.json()["broken"])
+    assert 2 == ledger("verify", "--head", "0:1:abc").code
+
+
+def cut_off(dsn: str) -> None:
+    """Undo the last batch as somebody would who may do anything: its rows, and what they added to the balances."""
+    with psycopg.connect(dsn) as connection:
+        connection.execute("SET session_replication_role = replica")
+        connection.execute("""
+            UPDATE ledger.balance b SET version = b.version - e.n, settled_debit = b.settled_debit - e.debit,
+                settled_credit = b.settled_credit - e.credit
+            FROM (
+                SELECT e.account_id, e.currency, count(*) AS n, coalesce(sum(e.amount) FILTER (WHERE e.side = 1), 0) AS debit,
+                    coalesce(sum(e.amount) FILTER (WHERE e.side = -1), 0) AS credit
+                FROM ledger.entry e JOIN ledger.tx t USING (tx_id)
+                WHERE t.batch_id = (SELECT max(batch_id) FROM ledger.batch) GROUP BY 1, 2
+            ) e WHERE (b.account_id, b.currency) = (e.account_id, e.currency)
+        """)
+        last = "(SELECT max(batch_id) FROM ledger.batch)"
+        for table in ("entry", "resolution"):
+            of_last = f"SELECT tx_id FROM ledger.tx WHERE batch_id = {last}"  # noqa: S608
+            connection.execute(f"DELETE FROM ledger.{table} WHERE tx_id IN ({of_last})".encode())  # noqa: S608
+        for table in ("effective_delta", "tx", "batch"):
+            connection.execute(f"DELETE FROM ledger.{table} WHERE batch_id = {last}".encode())  # noqa: S608

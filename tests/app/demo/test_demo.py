@@ -1,6 +1,8 @@
 """The demo, as somebody sees it who types one command: a summary, books that hold, and a record that can be replayed."""
 
 import json
+import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,10 +10,13 @@ from typing import Any, NamedTuple
 import psycopg
 import pytest
 
-from app.invariants import CHECKS
-from connectors.embedded import embedded_postgres
+from app.cli.main import NOT_SETTLED
+from app.demo.settle import REPEATED
+from app.reports.invariants import CHECKS
+from connectors.embedded.postgres import embedded_postgres
 from domain.topics import ALL, DEALER_TRANSACTIONS
-from tests.app.surroundings import open_folder, run_ballast
+from tests.app.surroundings import command, ended, environment, open_folder, run_ballast
+from tests.waiting import until
 
 LIVE_TRADES = """
 SELECT tx_id::text, encode(body_hash, 'hex') FROM ledger.tx JOIN ledger.transactions USING (tx_id)
@@ -33,6 +38,7 @@ SUMMARY = {
     "waiting_legs",
     "holds",
     "hedge",
+    "settled",
     "invariants",
 }
 
@@ -47,7 +53,7 @@ class Shown(NamedTuple):
 
 def _demo(folder: Path, seconds: int, record: str, seed: int) -> Shown:
     arguments = ["--seconds", str(seconds), "--record", record, "--seed", str(seed), "--data", str(folder / "data")]
-    said = run_ballast("demo", "--json", *arguments, cwd=folder, timeout_seconds=120)
+    said = run_ballast("demo", "--json", *arguments, cwd=folder)
     assert 0 == said.code, said.err
     with embedded_postgres(folder / "data" / "postgres") as dsn, psycopg.connect(dsn) as connection:
         trades = connection.execute(LIVE_TRADES).fetchall()
@@ -70,14 +76,38 @@ def second(first: Shown) -> Shown:
 def test_the_summary(first: Shown) -> None:
     """It says how much went through, and what is owed and held."""
     assert first.summary.keys() >= SUMMARY
-    assert 100 < first.summary["trades"] < first.summary["transactions"] < first.summary["messages"]
+    assert 0 < first.summary["trades"] < first.summary["transactions"] < first.summary["messages"]
     assert first.summary["orders"] > 0 > first.summary["exposure_cents"]
     assert 0.9 < float(first.summary["hedge_ratio"]) < 1.1
 
 
 def test_every_promise_was_checked_and_kept(first: Shown) -> None:
-    """All invariants pass, and none was left out."""
+    """The books were settled, all invariants pass, and none was left out."""
+    assert first.summary["settled"] is True
     assert dict.fromkeys(CHECKS, "pass") == first.summary["invariants"]
+
+
+def test_a_demo_that_does_not_wait_is_not_judged() -> None:
+    """Out of time before its books are settled it says so, judges nothing, and has an exit code of its own."""
+    with open_folder() as folder:
+        said = run_ballast("demo", "--json", "--seconds", "5", "--settle-seconds", "0", cwd=folder)
+    summary = said.json()
+    assert (NOT_SETTLED, False, {}) == (said.code, summary["settled"], summary["invariants"])
+    assert f"not settled, and so not judged: it waited for {summary['waited_for']}" in said.err
+
+
+def test_ctrl_c_ends_the_trading_and_another_one_the_wait() -> None:
+    """After the first the demo waits for what is on its way, after the second it ends, not settled and not judged."""
+    with open_folder() as folder:
+        log = folder / "said.log"
+        with log.open("wb") as said:
+            process = subprocess.Popen(command("demo"), cwd=folder, env=environment({}), stdout=said, stderr=said)
+        worker_log = folder / "ballast-data" / "worker.log"
+        until(lambda: worker_log.exists() and "worker.started" in worker_log.read_text(), "a start")
+        process.send_signal(signal.SIGINT)
+        until(lambda: "letting what is on its way arrive" in log.read_text(), "the end of the trading")
+        assert NOT_SETTLED == ended(process, signal.SIGINT)
+        assert "settled: False" in log.read_text()
 
 
 def test_trades_are_those_of_the_ledger(first: Shown) -> None:
@@ -98,11 +128,11 @@ def test_the_ledger_survives(first: Shown, second: Shown) -> None:
 
 
 def test_every_topic_is_recorded(first: Shown) -> None:
-    """A file for each, with all messages that the summary counted: the market went on for a moment after it."""
+    """A file for each, with all messages that the summary counted, and those that the market went on with after it."""
     files = {path.stem: path.read_text().splitlines() for path in (first.folder / "recorded").iterdir()}
     assert sorted(topic.name for topic in ALL) == sorted(files)
     after = sum(map(len, files.values())) - first.summary["messages"]
-    assert 0 <= after < 100
+    assert 0 <= after < sum(len(files[name]) for name in REPEATED)
     assert first.summary["quarantined"] == sum(len(lines) for name, lines in files.items() if name.startswith("quarantine."))
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from app.band import Held, how_held
-from domain.guarded import GuardedPolicy
+from app.demo.held import Held, how_held
+from domain.hedging.policy import Policy
 
 Event = tuple[int, str, dict[str, Any]]
 
@@ -77,5 +77,5 @@ CASES: list[tuple[str, list[Event], dict[str, Any]]] = [
 @pytest.mark.parametrize(("events", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
 def test_spans_and_extremes_follow_from_the_events(events: list[Event], expected: dict[str, Any]) -> None:
     """The hedge is loose, and leverage over, exactly while nothing under way explains it."""
-    told: Held = how_held(events, GuardedPolicy())
+    told: Held = how_held(events, Policy())
     assert expected == {name: value for name, value in told._asdict().items() if name in expected}

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.replaying import replay
-from app.users import Crowd, Line, Users
-from domain.messages import DealerTransaction
-from tests.flows.streams import SETTINGS, START_MS, live_trades, recorded, settled
+from app.demo.users import Crowd, Line, Users
+from app.replay.replay import replay
+from domain.messages.dealer import DealerTransaction
+from tests.flows.runs import SETTINGS, recorded
+from tests.words import START_MS, live_trades, settled
 
 PRICE = Decimal("42000.5")
 HONEST = {"pending_per_thousand": 0, "failed_per_thousand": 0, "garbage_per_thousand": 0}

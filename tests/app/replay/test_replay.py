@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from app.replaying import replay, replay_folder, topic_lines
+from app.replay.replay import replay, replay_folder, topic_lines
 from connectors.recorded import read_folder, write_line
 from domain import topics
 from domain.errors import ConfigError
-from domain.streams import Outgoing
+from domain.streams.records import Outgoing
 from flows import everything
-from tests.flows.streams import SETTINGS, START_MS, leg, live_trades, pair, pockets, position, recorded, tick
+from tests.flows.runs import SETTINGS, recorded
+from tests.words import START_MS, leg, live_trades, pair, pockets, position, tick
 
 TAPES = recorded(
     {
@@ -48,22 +49,31 @@ def test_two_replays_of_a_folder_are_byte_equal(folder: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(("batch_size", "workers"), [(1, 1), (2, 2), (100, 3)])
-def test_the_ledger_is_the_same_however_it_is_replayed(folder: Path, tmp_path: Path, batch_size: int, workers: int) -> None:
-    """The files of the ledger do not depend on batches or workers."""
+def test_every_file_is_the_same_however_it_is_replayed(folder: Path, tmp_path: Path, batch_size: int, workers: int) -> None:
+    """Nothing that a replay writes depends on batches or workers."""
     replay_folder(SETTINGS, folder, tmp_path / "one")
     replay_folder(SETTINGS, folder, tmp_path / "other", batch_size, workers)
-    one, other = (
-        {name: data for name, data in files(tmp_path / run).items() if name.startswith("ledger/")}
-        for run in ("one", "other")
-    )
-    assert one == other
+    assert files(tmp_path / "one") == files(tmp_path / "other")
+
+
+def test_a_recording_is_never_written_over(folder: Path, tmp_path: Path) -> None:
+    """Output onto the recording or onto what no replay has written is refused, and every file stays as it was."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("mine")
+    before = files(tmp_path)
+    for out in (folder, folder / "..", tmp_path / "mine"):
+        with pytest.raises(ConfigError, match="choose"):
+            replay_folder(SETTINGS, folder, out)
+    assert before == files(tmp_path)
+    for _ in range(2):
+        replay_folder(SETTINGS, folder, tmp_path / "again")
 
 
 def test_every_output_has_a_file_and_its_lines_are_counted(folder: Path, tmp_path: Path) -> None:
     """There is a file for each topic and each table of the ledger, with as many lines as are reported."""
     counts = replay_folder(SETTINGS, folder, tmp_path / "out")
     assert counts == {name: data.count(b"\n") for name, data in files(tmp_path / "out").items()}
-    assert {f"{topic.name}.jsonl" for topic in topics.OUTPUTS} <= counts.keys()
+    assert {f"{topic.name}.jsonl" for topic in topics.TOPICS if topic.direction != "in"} <= counts.keys()
     assert (2, 8, 4) == tuple(counts[f"ledger/{name}.jsonl"] for name in ("transactions", "entries", "balances"))
     assert (2, 1) == (counts["user.trades.jsonl"], counts["quarantine.dealer.transactions.jsonl"])
 

@@ -1,8 +1,14 @@
 """Metrics are the numbers of a status, one for one."""
 
+import socket
 from typing import Any
 
-from app.metrics import FAMILIES, NUMBERS, WAITING, metrics
+import pytest
+
+from app.places.places import Places
+from app.reports.metrics import FAMILIES, NUMBERS, STEPS, WAITING, metrics, served
+from connectors.kafka.source import KafkaSettings
+from domain.errors import ConfigError
 
 STATUS: dict[str, Any] = {
     **dict.fromkeys(NUMBERS, 7),
@@ -13,6 +19,10 @@ STATUS: dict[str, Any] = {
     "transfers": {},
     "quarantined": {"dealer.transactions": 4},
     "messages": {"market.ticks": 9},
+    "holds": {"stale_price": 6},
+    "facts": [{"fact": "position", "of": "north", "age_ms": 450}],
+    "books_less_exchange": {"exposure_cents": -20_000},
+    "steps": {"pair": {"behind_ms": 40, "silent_ms": 900, "late": 2, "held": 17}},
 }
 
 
@@ -38,12 +48,30 @@ def test_waiting_legs_have_count_worth_and_age() -> None:
 
 
 def test_counts_are_labelled() -> None:
-    """Orders by state, messages and quarantined ones by topic."""
-    labelled = {key: value for key, value in samples().items() if key[1]}
+    """Orders by state, messages and quarantined ones by topic, ages by what is told and of whom, differences by what of."""
+    labelled = {key: value for key, value in samples().items() if key[1] and key[1] != ("pair",)}
     assert {
         ("ballast_orders", ("filled",)): 3,
         ("ballast_orders", ("open",)): 1,
         ("ballast_quarantined", ("dealer.transactions",)): 4,
         ("ballast_messages", ("market.ticks",)): 9,
+        ("ballast_holds", ("stale_price",)): 6,
+        ("ballast_fact_age_ms", ("position", "north")): 450,
+        ("ballast_books_less_exchange", ("exposure_cents",)): -20_000,
     } == labelled
     assert set(FAMILIES) <= STATUS.keys()
+
+
+def test_what_steps_say_is_labelled_by_step() -> None:
+    """How far a step is behind, how long it has been silent, and how many records are late or held."""
+    assert {name: samples()[(f"ballast_{name}", ("pair",))] for name in STEPS} == STATUS["steps"]["pair"]
+
+
+def test_a_port_that_somebody_has_is_one_sentence() -> None:
+    """Whoever starts a worker is told which setting to change."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        places = Places("nowhere", KafkaSettings("nowhere:1"), False)
+        refused = pytest.raises(ConfigError, match=f"run.metrics_port {port} of 127.0.0.1 cannot be used")
+        with refused, served(places, "127.0.0.1", port):
+            raise AssertionError

@@ -9,10 +9,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from structlog.testing import capture_logs
 
-from app.supervisor import BACKOFF_SECONDS, FALLS_MAX, FALLS_WINDOW_SECONDS, CrashLoopError, Group
+from app.workers.ends import AWAY, FALL_PAUSES_SECONDS, FALLS_MAX, FALLS_WINDOW_SECONDS, CrashLoopError
+from app.workers.supervisor import SAY_SECONDS, Group
 from domain.errors import BallastError, ConfigError, FencedError, InvariantError
-from tests.app.surroundings import ROOT, environment, until
+from tests.app.surroundings import ROOT, environment
+from tests.waiting import until
 
 STUB = """
 import os, signal, sys, time
@@ -29,13 +32,13 @@ if sys.argv[1] == "polite":
 else:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 open(f"ready-{name}", "w").close()
-time.sleep(60)
+time.sleep(3600)
 """
 """Stands where the worker is: ends with the code in the file `code-N` if there is one, and waits for SIGTERM otherwise."""
 
 
 class Bench:
-    """A folder in which `python -m app.worker` is the stub, and a clock that is moved by hand."""
+    """A folder in which `python -m app.workers.worker` is the stub, and a clock that is moved by hand."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -59,13 +62,13 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     """The stub and the clock in place."""
-    (tmp_path / "app").mkdir()
-    (tmp_path / "app" / "__init__.py").touch()
-    (tmp_path / "app" / "worker.py").write_text(STUB)
+    (tmp_path / "app" / "workers").mkdir(parents=True)
+    for room in ("app", "app/workers"):
+        (tmp_path / room / "__init__.py").touch()
+    (tmp_path / "app" / "workers" / "worker.py").write_text(STUB)
     bench = Bench(tmp_path)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("app.supervisor.time", SimpleNamespace(monotonic=lambda: bench.now))
-    monkeypatch.setattr("app.supervisor.STOP_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr("app.workers.supervisor.time", SimpleNamespace(monotonic=lambda: bench.now))
     return bench
 
 
@@ -81,7 +84,7 @@ def test_a_fallen_worker_is_started_again_with_growing_pauses(bench: Bench, grou
     """Each fall within the window makes the pause longer; before it is over nothing starts."""
     bench.exit_with(1)
     group.start()
-    for number, pause in enumerate(BACKOFF_SECONDS, 1):
+    for number, pause in enumerate(FALL_PAUSES_SECONDS, 1):
         bench.fell(group)
         bench.now += pause - 0.01
         group.watch()
@@ -89,7 +92,7 @@ def test_a_fallen_worker_is_started_again_with_growing_pauses(bench: Bench, grou
         bench.now += 0.02
         group.watch()
         until(lambda expected=number + 1: len(bench.starts()) == expected, "the next start")  # type: ignore[misc]
-    assert sorted(BACKOFF_SECONDS) == list(BACKOFF_SECONDS)
+    assert sorted(FALL_PAUSES_SECONDS) == list(FALL_PAUSES_SECONDS)
 
 
 def test_a_crash_loop_ends(bench: Bench, group: Group) -> None:
@@ -98,10 +101,25 @@ def test_a_crash_loop_ends(bench: Bench, group: Group) -> None:
     group.start()
     for _ in range(FALLS_MAX):
         bench.fell(group)
-        bench.now += max(BACKOFF_SECONDS)
+        bench.now += max(FALL_PAUSES_SECONDS)
         group.watch()
     with pytest.raises(CrashLoopError, match=f"the flow polite fell {FALLS_MAX + 1} times within 60 s in .*log"):
         bench.fell(group)
+
+
+def test_an_outage_is_said_once_a_minute(bench: Bench, group: Group) -> None:
+    """What is away and since when is one line a minute, however often a start is tried, and it ends nothing."""
+    (code,) = [code for code, what in AWAY.items() if what == "Postgres"]
+    bench.exit_with(code)
+    group.start()
+    began, said_at = bench.now, []
+    for _ in range(10):
+        with capture_logs() as logs:
+            bench.fell(group)
+        said_at += [bench.now - began for line in logs if (line["event"], line["away"]) == ("worker.waits", "Postgres")]
+        bench.now += SAY_SECONDS / 2
+        group.watch()
+    assert [0.0, 60.0, 120.0, 180.0, 240.0] == said_at
 
 
 def test_old_falls_are_forgotten(bench: Bench, group: Group) -> None:
@@ -112,7 +130,7 @@ def test_old_falls_are_forgotten(bench: Bench, group: Group) -> None:
         bench.fell(group)
         bench.now += FALLS_WINDOW_SECONDS + 1
         group.watch()
-    assert 1 >= len(group.falls)
+    assert 1 >= len(group.ends)
 
 
 @pytest.mark.parametrize("error", [ConfigError, FencedError, InvariantError])
@@ -137,7 +155,7 @@ def test_processes_of_a_flow_fall_together(bench: Bench) -> None:
     assert 0 == second.poll()
     for left in ("code-0", "ready-1"):
         (bench.folder / left).unlink()
-    bench.now += BACKOFF_SECONDS[0]
+    bench.now += FALL_PAUSES_SECONDS[0]
     group.watch()
     for name in ("0", "1"):
         until((bench.folder / f"ready-{name}").exists, f"process {name}")
@@ -146,8 +164,9 @@ def test_processes_of_a_flow_fall_together(bench: Bench) -> None:
     assert [0, 0] == group.stop()
 
 
-def test_a_worker_that_does_not_listen_is_killed(bench: Bench) -> None:
+def test_a_worker_that_does_not_listen_is_killed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stopping never hangs."""
+    monkeypatch.setattr("app.workers.supervisor.STOP_TIMEOUT_SECONDS", 0.1)
     group = Group("deaf", 1, {}, bench.folder / "log")
     group.start()
     until((bench.folder / "ready-0").exists, "the process")
@@ -168,7 +187,7 @@ def test_workers_die_with_the_supervisor(bench: Bench) -> None:
     """However the supervisor dies, no worker is left behind that would go on writing."""
     program = (
         "import sys; sys.path.append(sys.argv[1]); sys.path.remove('')\n"
-        "from app.supervisor import Group\n"
+        "from app.workers.supervisor import Group\n"
         "group = Group('polite', 1, {}); group.start(); print(group.pids[0], flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.lane import WAITING_MAX, Horizon, Place
-from domain.streams import RawBatch, RawMessage
+from connectors.kafka.lane import WAITING_MAX, Horizon, Place
+from domain.streams.records import RawBatch, RawMessage
 
 NAMES = ("a", "b", "c")
 TIMES = st.lists(st.integers(0, 30), max_size=8).map(sorted)
@@ -71,6 +71,27 @@ def test_time_lets_everything_go(read: tuple[dict[str, Place], dict[str, list[in
         place.at_end = True
     Horizon().advance(places.values(), 31)
     assert {name: len(tape) for name, tape in times.items()} == {name: p.next_offset for name, p in places.items()}
+
+
+@given(TIMES, st.integers(0, 5), st.integers(0, 40))
+def test_the_next_offset_is_behind_what_is_no_message(times: list[int], holes: int, horizon_ms: int) -> None:
+    """A partition that ends in holes is read to its end as soon as all its messages were handed on, and no earlier."""
+    place = Place("a", 0, 0)
+    for message in messages(times):
+        place.read(message)
+    place.reach_end(len(times) + holes)
+    handed_on = place.hand_on(horizon_ms)
+    assert (len(handed_on) if place.waiting else len(times) + holes) == place.next_offset
+
+
+def test_an_end_that_is_told_too_early_takes_nothing_back() -> None:
+    """A broker that reports the start of the last batch as the end does not move a place back."""
+    place = Place("a", 0, 0)
+    for message in messages([1, 2, 3]):
+        place.read(message)
+    place.reach_end(1)
+    place.hand_on(10)
+    assert 3 == place.next_offset
 
 
 def test_who_holds_the_others_back_is_read() -> None:

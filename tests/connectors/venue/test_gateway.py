@@ -4,30 +4,31 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 import pytest
-from bytewax.dataflow import Dataflow
-from bytewax.errors import BytewaxRuntimeError
-from bytewax.operators import input as op_input
-from bytewax.operators import output as op_output
-from bytewax.testing import TestingSink, run_main
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
-from connectors.exchange.in_process import InProcessExchange
-from connectors.gateway import START, Cursor, Told, VenueGateway
-from connectors.gateway_source import GatewaySource, GatewayThread
+from connectors.venue.gateway import START, Cursor, VenueGateway
+from connectors.venue.port import NotFound, Refused, Unknown
+from connectors.venue.simulated.in_process import InProcessExchange
 from domain.errors import InvariantError
-from domain.exchange import SimulatedExchange
-from domain.exchange_books import Terms
-from domain.exchange_facts import Filled
-from domain.exchange_faults import Faults
-from domain.execution import WORDS, ExecutionPolicy
-from domain.memory_reservations import MemoryReservations
-from domain.messages import CashFlow, CollateralTransfer, Fill, HedgeOrder, OrderReport, TransferReport, VenuePosition
-from domain.reservations import Reserved
+from domain.messages.fields import Message
+from domain.messages.hedging import CollateralTransfer, HedgeOrder
+from domain.messages.ops import Alert
+from domain.messages.venue import CashFlow, Fill, OrderReport, TransferReport, VenuePosition
+from domain.outbox.kinds import ORDER
+from domain.outbox.lifecycle import ExecutionPolicy, Row
+from domain.outbox.memory import MemoryReservations
+from domain.outbox.slots import Reserved
+from domain.simulated.exchange import SimulatedExchange
+from domain.simulated.exchange_terms import Terms
+from domain.simulated.faults import Faults
+from domain.topics import TOPIC_OF
+from domain.venue.account import AccountEvent, Filled
 
 BTC = 10**8
 CALM = Faults()
-POLICY = ExecutionPolicy(deadline_ms=1_000, visible_within_ms=500, ask_interval_ms=100, send_age_max_ms=5_000)
+POLICY = ExecutionPolicy(decision_age_max_ms=5_000, deadline_ms=1_000, visible_within_ms=500, ask_interval_ms=100)
 
 
 class Crash(BaseException):
@@ -70,11 +71,11 @@ class World:
         self.truth.transfer("seedmargin", "funding_to_trading", 10 * BTC, 2**60, 60_000)
         self.now_ms = 60_000
         self.road = InProcessExchange(self.truth, lambda: self.now_ms)
-        self.store = MemoryReservations(lambda: self.now_ms)
+        self.store = MemoryReservations(lambda: self.now_ms, POLICY)
         self.fuse = Fuse()
         self.road.carry_out = self.fuse.around(self.road.carry_out)
         self.store.record = self.fuse.around(self.store.record)
-        self.told: list[Told] = []
+        self.told: list[Message] = []
         self.cursor = START
         self.gateway = self.started()
         # What is reserved before the first round counts as found at a start.
@@ -95,7 +96,7 @@ class World:
             self.told.extend(told.told)
             self.cursor = told.cursor
 
-    def reserve(self, number: int, contracts: int) -> bool:
+    def reserve(self, number: int, contracts: int, late_ms: int = 0) -> bool:
         sequence = self.truth.position(self.now_ms).sequence
         order = HedgeOrder(
             decision_id=f"d{number}",
@@ -104,9 +105,9 @@ class World:
             action="sell" if contracts < 0 else "buy",
             contracts=contracts,
             based_on_sequence=sequence,
-            as_of=self.now_ms,
+            as_of=self.now_ms - late_ms,
         )
-        return isinstance(self.store.reserve_order(order), Reserved)
+        return isinstance(self.store.reserve(order), Reserved)
 
     def reserve_transfer(self, number: int, amount_sats: int) -> bool:
         transfer = CollateralTransfer(
@@ -118,10 +119,15 @@ class World:
             based_on_sequence=self.truth.position(self.now_ms).sequence,
             as_of=self.now_ms,
         )
-        return isinstance(self.store.reserve_transfer(transfer), Reserved)
+        return isinstance(self.store.reserve(transfer), Reserved)
+
+    def order(self, number: int) -> Row:
+        found = self.store.row(ORDER, f"o{number}")
+        assert found is not None
+        return found
 
     def messages(self, model: type) -> list[object]:
-        return [message for _, message in self.told if isinstance(message, model)]
+        return [message for message in self.told if isinstance(message, model)]
 
 
 def calm(**terms: int) -> World:
@@ -140,10 +146,24 @@ def test_an_order_goes_through_its_life() -> None:
     assert world.reserve(1, -10)
     world.go_round(6)
     assert states(world, OrderReport) == ["reserved", "sent", "open", "filled"]
-    fill = next(n for n, (_, m) in enumerate(world.told) if isinstance(m, Fill))
-    position = next(n for n, (_, m) in enumerate(world.told) if isinstance(m, VenuePosition) and m.contracts == -10)
+    fill = next(n for n, m in enumerate(world.told) if isinstance(m, Fill))
+    position = next(n for n, m in enumerate(world.told) if isinstance(m, VenuePosition) and m.contracts == -10)
     assert fill < position
-    assert (world.store.row("order", "o1").filled, world.told[position][1].exposure_cents) == (10, -100_000)
+    assert (world.order(1).filled, world.told[position].exposure_cents) == (10, -100_000)
+    topics = {"venue.orders", "venue.fills", "venue.cashflows", "venue.positions", "venue.balances"}
+    assert topics == {TOPIC_OF[type(message)].name for message in world.told}
+
+
+def test_an_order_is_told_before_its_fills() -> None:
+    """Also when a gateway without memory tells all of history in one round: a fill is of an order that was spoken of."""
+    world = calm(fill_steps_max=1)
+    assert world.reserve(1, -10)
+    world.go_round(6)
+    world.told.clear()
+    world.gateway = world.started()
+    world.go_round()
+    kinds = [type(message) for message in world.told if isinstance(message, OrderReport | Fill)]
+    assert kinds.index(OrderReport) < kinds.index(Fill)
 
 
 def test_a_lost_answer_is_asked_about_and_never_doubled() -> None:
@@ -151,10 +171,10 @@ def test_a_lost_answer_is_asked_about_and_never_doubled() -> None:
     world = World(Terms(), Faults(lost_after_ppm=10**6))
     world.reserve(1, -10)
     world.go_round(2)
-    assert world.store.row("order", "o1").state == "unknown"
+    assert world.order(1).state == "unknown"
     world.road.faults = CALM
     world.go_round(20)
-    assert (world.store.row("order", "o1").state, list(world.truth.orders)) == ("filled", ["o1"])
+    assert (world.order(1).state, list(world.truth.orders)) == ("filled", ["o1"])
 
 
 def test_a_request_that_never_arrived_is_given_up_after_its_deadline() -> None:
@@ -164,9 +184,9 @@ def test_a_request_that_never_arrived_is_given_up_after_its_deadline() -> None:
     world.go_round(1)
     world.road.faults = CALM
     world.go_round(29)
-    assert world.store.row("order", "o1").state == "unknown"
+    assert world.order(1).state == "unknown"
     world.go_round(20)
-    assert (world.store.row("order", "o1").state, list(world.truth.orders)) == ("not_placed", [])
+    assert (world.order(1).state, list(world.truth.orders)) == ("not_placed", [])
 
 
 @pytest.mark.parametrize(("late_ms", "expected"), [(900, "filled"), (1_100, "not_placed")])
@@ -177,7 +197,7 @@ def test_a_request_that_arrives_late(late_ms: int, expected: str) -> None:
     world.go_round(1)
     world.road.faults = CALM
     world.go_round(60)
-    assert expected == world.store.row("order", "o1").state
+    assert expected == world.order(1).state
     assert (expected == "filled") == ("o1" in world.truth.orders)
 
 
@@ -186,9 +206,7 @@ def test_a_refusal_ends_the_order() -> None:
     world = calm()
     world.reserve(1, -100_000)
     world.go_round(2)
-    row = world.store.row("order", "o1")
-    assert row is not None
-    assert (row.state, "51008" in (row.reason or "")) == ("rejected", True)
+    assert (world.order(1).state, "51008" in (world.order(1).reason or "")) == ("rejected", True)
 
 
 @pytest.mark.parametrize("was_sent", [True, False])
@@ -201,7 +219,30 @@ def test_a_row_found_at_a_start_is_asked_about_first(was_sent: bool, visible_aft
         world.truth.place("o1", "sell", -10, 2**60, world.now_ms)
     world.gateway = world.started()
     world.go_round(20)
-    assert (world.store.row("order", "o1").state, list(world.truth.orders)) == ("filled", ["o1"])
+    assert (world.order(1).state, list(world.truth.orders)) == ("filled", ["o1"])
+
+
+@pytest.mark.parametrize("restarts", [True, False])
+def test_an_order_found_an_hour_later_is_never_sent(restarts: bool) -> None:
+    """Reserved, and then an outage: what it was decided on is gone, so it is asked about and settled as never placed."""
+    world = calm()
+    assert world.reserve(1, -10)
+    world.now_ms += 3_600_000
+    if restarts:
+        world.gateway = world.started()
+    world.go_round(20)
+    assert {} == world.truth.orders
+    assert ("not_placed", "decided on facts 3600 s old") == (world.order(1).state, world.order(1).reason)
+    assert ["reserved", "not_placed"] == states(world, OrderReport)
+    assert world.reserve(2, -10)
+
+
+def test_an_order_decided_an_hour_ago_is_not_reserved() -> None:
+    """After an outage stream time is the past: a decision of then gets no row, and one of now does."""
+    world = calm()
+    world.now_ms += 3_600_000
+    assert not world.reserve(1, -10, late_ms=3_600_000)
+    assert world.reserve(2, -10)
 
 
 def test_silence_is_told_by_facts_growing_old() -> None:
@@ -216,6 +257,31 @@ def test_silence_is_told_by_facts_growing_old() -> None:
     assert len(world.messages(VenuePosition)) == 2
 
 
+@pytest.mark.parametrize("error", [Unknown("ConnectError: refused"), NotFound("<html>"), Refused("51000", "nonsense")])
+def test_silence_is_said_once_a_minute(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the log and as an alert, one trouble per silence; whatever answers there is no answer unless it is an exchange's."""
+    world = calm()
+
+    def nobody(*_: object) -> Sequence[AccountEvent]:
+        raise error
+
+    with monkeypatch.context() as silent, capture_logs() as logs:
+        silent.setattr(world.road, "events", nobody)
+        world.go_round(199)
+        assert [] == world.messages(Alert)
+        world.go_round(2 * 60 * 20)
+    alerts = [alert for alert in world.messages(Alert) if isinstance(alert, Alert)]
+    assert [70_100, 130_100] == [alert.as_of for alert in alerts]
+    assert {"venue_silent"} == {alert.subject for alert in alerts}
+    assert 1 == len({alert.id for alert in alerts})
+    assert f"of sim has not answered since 1970-01-01 00:01:00 UTC ({error})" in alerts[0].text
+    assert [alert.text for alert in alerts] == [line["text"] for line in logs]
+    world.go_round(2)
+    monkeypatch.setattr(world.road, "events", nobody)
+    world.go_round(201)
+    assert alerts[0].id != world.messages(Alert)[-1].id  # type: ignore[attr-defined]
+
+
 def test_facts_are_told_on_change_and_every_second() -> None:
     """In three quiet seconds the position is told three times."""
     world = calm()
@@ -226,7 +292,7 @@ def test_facts_are_told_on_change_and_every_second() -> None:
 def test_an_exchange_that_lost_its_history_stops_us() -> None:
     """A sequence smaller than what was read means that this is another account."""
     world = calm()
-    world.gateway = world.started(Cursor(10_000, 0))
+    world.gateway = world.started((10_000, 0))
     with pytest.raises(InvariantError, match="another account"):
         world.go_round()
 
@@ -284,16 +350,15 @@ def check_nothing_is_lost_or_doubled(world: World) -> None:
     assert list(world.store.open_rows("sim")) == []
     ends = {}
     for change in world.store.changes("sim", 0, 10**6):
-        assert ends.get((change.what, change.client_id)) not in WORDS[change.what].final
-        ends[change.what, change.client_id] = change.state
-        assert change.state in ("reserved", "sent", "unknown", WORDS[change.what].under_way, *WORDS[change.what].final)
+        assert ends.get((change.kind, change.client_id)) not in change.kind.ends
+        ends[change.kind, change.client_id] = change.state
     reached = ("filled", "canceled", "done")
-    orders = {client_id for (what, client_id), state in ends.items() if what == "order" and state in reached}
-    transfers = {client_id for (what, client_id), state in ends.items() if what == "transfer" and state in reached}
+    orders = {client_id for (kind, client_id), state in ends.items() if kind is ORDER and state in reached}
+    transfers = {client_id for (kind, client_id), state in ends.items() if kind is not ORDER and state in reached}
     assert orders == set(world.truth.orders)
     assert transfers == {client_id for client_id in world.truth.transfers if not client_id.startswith("seed")}
-    reports = [message for _, message in world.told if isinstance(message, OrderReport)]
-    assert {key: state for (what, key), state in ends.items() if what == "order"} == {
+    reports = [message for message in world.told if isinstance(message, OrderReport)]
+    assert {key: state for (kind, key), state in ends.items() if kind is ORDER} == {
         report.client_order_id: report.state for report in reports
     }
     check_told(world)
@@ -301,67 +366,16 @@ def check_nothing_is_lost_or_doubled(world: World) -> None:
 
 def check_told(world: World) -> None:
     """Fills and cash flows were told whole, and the newest position is the truth."""
-    fills = {fill.id: fill.contracts for _, fill in world.told if isinstance(fill, Fill)}
+    fills = {fill.id: fill.contracts for fill in world.told if isinstance(fill, Fill)}
     assert fills == {fill.id: fill.contracts for fill in world.truth.events if isinstance(fill, Filled)}
-    cash = {flow.id: flow.amount_sats for _, flow in world.told if isinstance(flow, CashFlow)}
+    cash = {flow.id: flow.amount_sats for flow in world.told if isinstance(flow, CashFlow)}
     assert world.truth.account.pots["trading"] + world.truth.account.pots["funding"] == sum(
         amount for flow_id, amount in cash.items() if flow_id not in pocket_moves(world)
     )
-    newest = [message for _, message in world.told if isinstance(message, VenuePosition)][-1]
+    newest = [message for message in world.told if isinstance(message, VenuePosition)][-1]
     assert (sum(fills.values()), world.truth.account.sequence) == (newest.contracts, newest.sequence)
 
 
 def pocket_moves(world: World) -> set[str]:
     """The ids of the cash flows between our own pockets."""
-    return {flow.id for _, flow in world.told if isinstance(flow, CashFlow) and flow.kind == "pocket_transfer"}
-
-
-def flow_of(build: Callable[[Cursor], VenueGateway], out: list[Told], stopping: Callable[[], bool]) -> Dataflow:
-    """A flow that collects what a gateway tells."""
-    flow = Dataflow("gateway")
-    told = op_input("gateway", flow, GatewaySource({"sim": build}, stopping, poll_ms=1))
-    op_output("out", told, TestingSink(out))
-    return flow
-
-
-def test_a_flow_takes_what_the_gateway_tells() -> None:
-    """The source runs the gateway in its thread, hands everything on, and ends when it is told to stop."""
-    world = calm(fill_steps_max=1)
-    world.reserve(1, -10)
-    out: list[Told] = []
-
-    def build(cursor: Cursor) -> VenueGateway:
-        gateway = world.started(cursor)
-        whole_round = gateway.round
-
-        def ticking() -> object:
-            world.now_ms += 50
-            return whole_round()
-
-        gateway.round = ticking
-        return gateway
-
-    run_main(flow_of(build, out, lambda: any(isinstance(m, OrderReport) and m.state == "filled" for _, m in out)))
-    assert "o1" in world.truth.orders
-    assert {"venue.orders", "venue.fills", "venue.positions"} <= {topic for topic, _ in out}
-
-
-def test_what_breaks_in_the_thread_is_raised_in_the_flow() -> None:
-    """A gateway that has lost its exchange's history ends the flow with its own words."""
-    world = calm()
-    with pytest.raises(BytewaxRuntimeError) as caught:
-        run_main(flow_of(lambda _: world.started(Cursor(10_000, 0)), [], lambda: False))
-    assert isinstance(caught.value.__cause__, InvariantError)
-
-
-def test_a_thread_that_is_far_ahead_waits() -> None:
-    """Rounds that nobody takes do not pile up without end, and closing ends the thread."""
-    world = calm()
-    thread = GatewayThread(world.gateway, poll_ms=0)
-    thread.start()
-    while not thread._rounds.full():
-        thread.join(0.01)
-    requests = world.road.requests
-    thread.join(0.05)
-    thread.close()
-    assert (requests, False) == (world.road.requests, thread.is_alive())
+    return {flow.id for flow in world.told if isinstance(flow, CashFlow) and flow.kind == "pocket_transfer"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.actions import (
+from domain.hedging.actions import (
     Action,
     Buy,
     Close,

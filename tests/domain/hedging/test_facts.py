@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.actions import Hold
-from domain.facts import Facts, Freshness, not_fresh, not_from_the_future
-from domain.messages import Message
-from tests.flows.streams import START_MS, liability, order_report, pockets, position, tick
+from domain.hedging.actions import Hold
+from domain.hedging.facts import Facts, Freshness, not_fresh, not_from_the_future
+from domain.messages.fields import Message
+from tests.words import START_MS, liability, order_report, pockets, position, tick
 
 NAMES = ("liability", "position", "balance", "price")
 TAKE: dict[str, Any] = {
@@ -23,7 +23,7 @@ TAKE: dict[str, Any] = {
 NUMBERS = st.integers(0, 3)
 WORDS = st.one_of(
     st.builds(lambda n, at: liability(100 * n + at, n, START_MS + at), NUMBERS, NUMBERS),
-    st.builds(lambda n, at: position(-100 * n - at, n, START_MS + at), NUMBERS, NUMBERS),
+    st.builds(lambda n, at: position(-10_000 * (100 * n + at), n, START_MS + at), NUMBERS, NUMBERS),
     st.builds(lambda n, at: pockets(100 * n + at, 5, n, START_MS + at), NUMBERS, NUMBERS),
     st.builds(lambda at: tick(str(40_000 + at), START_MS + at), NUMBERS),
 )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.actions import (
+from domain.hedging.actions import (
     Deposit,
     FundingAction,
     FundingToTrading,
@@ -18,12 +18,14 @@ from domain.actions import (
     Withdraw,
     quantity,
 )
-from domain.funding import decide_funding_reference
-from domain.guarded import GuardedPolicy, VenueFacts
-from domain.guarded_funding import decide_funding_guarded
+from domain.hedging.guarded_funding import decide_funding_guarded
+from domain.hedging.limits import Limits
+from domain.hedging.policy import Policy, VenueFacts
+from domain.hedging.reference_funding import decide_funding_reference
 from domain.money import btc_from_sats
 
-POLICY = GuardedPolicy()
+UNLIMITED = Limits(transfer_sats_max=10**30, day_sats_max=10**30)
+POLICY = Policy(order_contracts_max=1_000, order_interval_min_ms=2_000, limits=UNLIMITED)
 BTC = 100_000_000
 STEADY = VenueFacts(
     now_ms=0,
@@ -37,6 +39,8 @@ NEW = {"liability_cents": 1_000_000, "exposure_cents": 0, "collateral_sats": 0}
 OVER = {"collateral_sats": 2 * BTC}
 RICH = {"funding_sats": 120_000_000}
 IDLE = {"liability_cents": 0, "exposure_cents": 0}
+CHEAP = IDLE | {"collateral_sats": 0, "price_cents": Decimal(500_000)}
+"""What is not worth moving is more, in satoshis, than the least that the exchange sends."""
 
 
 def decide(**changes: Any) -> FundingAction:
@@ -54,6 +58,9 @@ def decide(**changes: Any) -> FundingAction:
         ({"price_cents": Decimal(0)}, Hold, 0, "price_unusable"),
         ({"funding_sats": 10**61}, Hold, 0, "not_an_amount"),
         (NEW, FundingToTrading, 16_666_667, "liability_outgrows_collateral"),
+        (NEW | {"now_ms": 1_999, "last_transfer_at_ms": 0}, Hold, 0, "transfer_rate"),
+        (NEW | {"now_ms": 2_000, "last_transfer_at_ms": 0}, FundingToTrading, 16_666_667, "liability_outgrows_collateral"),
+        ({"now_ms": 1, "last_transfer_at_ms": 0}, Nothing, 0, "in_band"),
         (NEW | {"funding_sats": 0}, Deposit, 116_666_667, "liability_outgrows_collateral"),
         (NEW | {"funding_sats": 49_999}, Deposit, 116_616_668, "liability_outgrows_collateral"),
         (NEW | {"funding_sats": 50_000}, FundingToTrading, 50_000, "liability_outgrows_collateral"),
@@ -75,6 +82,8 @@ def decide(**changes: Any) -> FundingAction:
         (IDLE | {"collateral_sats": 0}, Withdraw, BTC, "nothing_to_back"),
         (IDLE | {"collateral_sats": 0, "funding_sats": 99_999}, Nothing, 0, "nothing_to_back"),
         (IDLE | {"collateral_sats": 0, "funding_sats": 100_000}, Withdraw, 100_000, "nothing_to_back"),
+        (CHEAP | {"funding_sats": 199_999}, Nothing, 0, "nothing_to_back"),
+        (CHEAP | {"funding_sats": 200_000}, Withdraw, 200_000, "nothing_to_back"),
         (IDLE | {"collateral_sats": 49_999, "funding_sats": 0}, Nothing, 0, "nothing_to_back"),
     ],
 )

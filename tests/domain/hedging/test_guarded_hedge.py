@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.actions import Buy, Close, HedgeAction, Hold, Nothing, Sell, quantity
-from domain.guarded import GuardedPolicy, VenueFacts
-from domain.guarded_hedging import decide_hedge_guarded, is_hedged
-from domain.hedging import decide_hedge_reference
+from domain.hedging.actions import Buy, Close, HedgeAction, Hold, Nothing, Sell, quantity
+from domain.hedging.guarded_hedge import decide_hedge_guarded, is_hedged
+from domain.hedging.policy import Policy, VenueFacts
+from domain.hedging.reference_hedge import decide_hedge_reference
 from domain.money import CENTS_PER_CONTRACT
 
-POLICY = GuardedPolicy()
+POLICY = Policy(order_contracts_max=1_000, order_interval_min_ms=2_000)
 WEALTHY = VenueFacts(
     now_ms=10_000,
     liability_cents=1_000_000,

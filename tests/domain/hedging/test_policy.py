@@ -6,9 +6,9 @@ from decimal import Decimal
 import pytest
 from pydantic import ValidationError
 
-from domain.funding import FundingPolicy
-from domain.guarded import GuardedPolicy, VenueFacts
-from domain.hedging import HedgePolicy
+from domain.hedging.policy import Policy, VenueFacts
+from domain.hedging.reference_funding import FundingPolicy
+from domain.hedging.reference_hedge import HedgePolicy
 
 FACTS = VenueFacts(now_ms=0, liability_cents=0, exposure_cents=0, collateral_sats=0, funding_sats=0, price_cents=Decimal(1))
 
@@ -45,4 +45,4 @@ def test_facts_know_what_they_cover(changes: dict[str, int], position: bool, bal
 def test_settings_that_would_flap_are_refused(settings: dict[str, object]) -> None:
     """A target outside its band, or an order of no size, is refused when the policy is made."""
     with pytest.raises(ValidationError):
-        GuardedPolicy(**settings)
+        Policy(**settings)

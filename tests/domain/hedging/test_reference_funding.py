@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from domain.actions import (
+from domain.hedging.actions import (
     Deposit,
     FundingAction,
     FundingToTrading,
@@ -17,7 +17,7 @@ from domain.actions import (
     Withdraw,
     quantity,
 )
-from domain.funding import FundingPolicy, decide_funding_reference, split_deposit, split_withdraw
+from domain.hedging.reference_funding import FundingPolicy, decide_funding_reference, split_deposit, split_withdraw
 
 POLICY = FundingPolicy()
 PRICE_CENTS = "2000000"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.actions import Buy, Close, HedgeAction, Hold, Nothing, Sell, quantity
-from domain.hedging import HedgePolicy, decide_hedge_reference
+from domain.hedging.actions import Buy, Close, HedgeAction, Hold, Nothing, Sell, quantity
+from domain.hedging.reference_hedge import HedgePolicy, decide_hedge_reference
 from domain.money import CENTS_PER_CONTRACT
 
 POLICY = HedgePolicy()

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 
-from domain.accounts import Account
-from domain.journal import Entry, Layer, Outcome, Relation, Transaction
+from domain.ledger.accounts import Account
+from domain.ledger.journal import Entry, Layer, Outcome, Relation, Transaction
 
 Amounts = Counter[tuple[str, str, int, int]]
 """By account, currency, layer and side."""

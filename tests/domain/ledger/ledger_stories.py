@@ -10,9 +10,9 @@ from hashlib import blake2b
 from itertools import islice
 from typing import NamedTuple
 
-from domain.accounts import Account, Velocity
 from domain.ids import content_id, timed_id
-from domain.journal import CREDIT, DEBIT, Cause, Entry, Group, Layer, Relation, Transaction, reversal_of
+from domain.ledger.accounts import Account, Velocity
+from domain.ledger.journal import CREDIT, DEBIT, Cause, Entry, Group, Layer, Relation, Transaction, reversal_of
 
 START_MS, DAY_MS = 1_700_000_000_000, 86_400_000
 CLOSED_UNTIL_MS = START_MS - DAY_MS

@@ -5,9 +5,9 @@ Everything is drawn from few values, so that ids are repeated, limits are met, a
 
 from hypothesis import strategies as st
 
-from domain.accounts import Account, Velocity
 from domain.ids import content_id, timed_id
-from domain.journal import CREDIT, DEBIT, Cause, Entry, Group, Layer, Relation, Transaction, reversal_of
+from domain.ledger.accounts import Account, Velocity
+from domain.ledger.journal import CREDIT, DEBIT, Cause, Entry, Group, Layer, Relation, Transaction, reversal_of
 
 CASH, USER, LIMITED, CAPPED, FROZEN, BITCOIN = "CASH", "USER", "LIMITED", "CAPPED", "FROZEN", "BITCOIN"
 FAST, ASSETS, VAULT = "FAST", "ASSETS", "VAULT"

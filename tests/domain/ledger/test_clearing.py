@@ -5,11 +5,21 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.accounts import Account
-from domain.clearing import CLEARING, clearing_accounts, clearing_code, part_id, post_across, split
-from domain.journal import CREDIT, DEBIT, Entry, Layer, Transaction, reversal_of
-from domain.memory_ledger import MemoryLedger
-from tests.domain.ledger_workloads import credit, debit, posting
+from domain.ledger.accounts import Account
+from domain.ledger.clearing import (
+    CLEARING,
+    arriving,
+    clearing_accounts,
+    clearing_code,
+    crossings_of,
+    home_part,
+    part_id,
+    split,
+)
+from domain.ledger.journal import CREDIT, DEBIT, Entry, Layer, Transaction, reversal_of
+from domain.ledger.memory import MemoryLedger
+from domain.messages.ledger import Crossing
+from tests.domain.ledger.ledger_workloads import credit, debit, posting
 
 SHARDS = 3
 USERS = [Account(1000 + n, f"U{n}", CREDIT, "Test", shard=n % SHARDS, min_available=0 if n == 4 else None) for n in range(9)]
@@ -70,20 +80,48 @@ def test_a_transaction_within_a_shard_stays_as_it_is() -> None:
     assert {0: whole} == split(whole, SHARD_OF.__getitem__, 2)
 
 
+def post_everywhere(ledgers: dict[int, MemoryLedger], whole: Transaction, home: int) -> dict[int, str]:
+    """What becomes of a transaction: its home part first, and what crosses when that is posted, over the wire."""
+    first = home_part(whole, SHARD_OF.__getitem__, home)
+    outcomes = {home: str(ledgers[home].post([first]).verdicts[0].outcome)}
+    if outcomes[home] in ("posted", "duplicate"):
+        for crossing_ in crossings_of(ledgers[home].transactions()[-1]):
+            read = Crossing.model_validate_json(crossing_.model_dump_json())
+            for shard, ledger in ledgers.items():
+                part = arriving(read, shard)
+                if part is not None:
+                    outcomes[shard] = str(ledger.post([part]).verdicts[0].outcome)
+    return outcomes
+
+
+@given(_pairs, st.integers(0, SHARDS - 1))
+def test_what_crosses_is_what_was_split(pairs: list[tuple[str, str, int, str, Layer]], home: int) -> None:
+    """Through metadata and message every other part arrives as it was split; what is held is never split."""
+    whole = crossing(pairs)
+    parts = split(whole, SHARD_OF.__getitem__, home)
+    own = home_part(whole, SHARD_OF.__getitem__, home)
+    if any(entry.layer is Layer.PENDING for entry in whole.entries) or home not in parts or len(parts) == 1:
+        assert whole == own
+        return
+    assert parts[home].entries == own.entries
+    for one in crossings_of(own):
+        arrived = arriving(Crossing.model_validate_json(one.model_dump_json()), one.shard)
+        assert parts[one.shard] == arrived
+        assert None is arriving(one, one.shard + 1)
+
+
 def test_a_refused_first_part_asks_nobody_else_and_a_reversal_names_the_parts() -> None:
     """The home shard decides; a reversal of the whole takes back each part by its own id."""
     ledgers = {n: MemoryLedger([account for account in ALL if account.shard == n]) for n in range(SHARDS)}
-    want = split(crossing([("U4", "U0", 5, "USD", Layer.SETTLED)]), SHARD_OF.__getitem__, 1)
-    assert {1: "over_limit"} == {shard: verdict.reason for shard, verdict in post_across(ledgers, want).items()}
+    assert {1: "rejected"} == post_everywhere(ledgers, crossing([("U4", "U0", 5, "USD", Layer.SETTLED)]), 1)
     pay = crossing([("U0", "U1", 5, "USD", Layer.SETTLED)])._replace(id=posting(2).id)
     back = pay._replace(
         id=posting(3).id,
         entries=tuple(entry._replace(side=-entry.side) for entry in pay.entries),
         cause=reversal_of(pay.id),
     )
-    for whole in (pay, back):
-        parts = split(whole, SHARD_OF.__getitem__, 0)
-        assert {0: "posted", 1: "posted"} == {n: v.outcome for n, v in post_across(ledgers, parts).items()}
+    for whole in (pay, back, back):
+        assert {0, 1} == post_everywhere(ledgers, whole, 0).keys()
     assert {0} == {balance.settled for ledger in ledgers.values() for balance in ledger.balances()}
     assert part_id(pay.id, 1) == next(t.reverses for t in ledgers[1].transactions() if t.cause)
 

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.books import Books, Known, Origin, Window
-from domain.causes import origin_of
-from domain.fold import advance, fold
-from domain.journal import Entry, Group, Layer, Outcome, Relation, Transaction, Verdict, reversal_of
-from domain.judging import Folded
-from tests.domain.ledger_oracle import Oracle, totals
-from tests.domain.ledger_workloads import (
+from domain.ledger.books import Books, Known, Origin, Window
+from domain.ledger.causes import origin_of
+from domain.ledger.fold import advance, fold
+from domain.ledger.journal import Entry, Group, Layer, Outcome, Relation, Transaction, Verdict, reversal_of
+from domain.ledger.judge import Folded
+from tests.domain.ledger.ledger_oracle import Oracle, totals
+from tests.domain.ledger.ledger_workloads import (
     ACCOUNTS,
     ASSETS,
     BITCOIN,

@@ -2,9 +2,9 @@
 
 from hypothesis import given
 
-from domain.journal import Matter, Transaction, reversal_of
-from domain.memory_ledger import MemoryLedger
-from tests.domain.ledger_workloads import ACCOUNTS, CASH, START_MS, USER, WORKLOADS, credit, debit, moved, posting
+from domain.ledger.journal import Matter, Transaction, reversal_of
+from domain.ledger.memory import MemoryLedger
+from tests.domain.ledger.ledger_workloads import ACCOUNTS, CASH, START_MS, USER, WORKLOADS, credit, debit, moved, posting
 
 
 def test_a_repeat_is_answered_with_the_balances_it_touched() -> None:
@@ -17,15 +17,17 @@ def test_a_repeat_is_answered_with_the_balances_it_touched() -> None:
     assert after == again.balances
 
 
-def test_correlated_gives_headers_in_the_order_they_were_booked() -> None:
+def test_history_gives_headers_in_the_order_they_were_booked() -> None:
     """Transactions of one matter come back oldest first and without entries; those of others do not."""
     ledger = MemoryLedger(ACCOUNTS)
     first, second, other = moved(5, CASH, USER, 1), moved(2, CASH, USER, 1), moved(3, CASH, USER, 1)
     ledger.post([first, second, other._replace(correlation_id="other")])
-    found = ledger.correlated([Matter(first.correlation_id, START_MS, START_MS + 1)])
+    found = ledger.history().of_matters([Matter(first.correlation_id, START_MS, START_MS + 1)])
     assert [first.id, second.id] == [one.id for one in found]
     assert {()} == {one.entries for one in found}
-    assert [] == ledger.correlated([Matter(first.correlation_id, START_MS + 1, START_MS + 2), Matter("x", 0, START_MS + 1)])
+    assert [] == ledger.history().of_matters(
+        [Matter(first.correlation_id, START_MS + 1, START_MS + 2), Matter("x", 0, START_MS + 1)]
+    )
 
 
 def test_a_reversal_in_a_later_batch_finds_its_original() -> None:

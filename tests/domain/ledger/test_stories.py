@@ -2,9 +2,9 @@
 
 import pytest
 
-from domain.journal import Verdict
-from domain.memory_ledger import MemoryLedger
-from tests.domain.ledger_stories import ACCOUNTS, CLOSED_UNTIL_MS, Expected, Step, runs
+from domain.ledger.journal import Verdict
+from domain.ledger.memory import MemoryLedger
+from tests.domain.ledger.ledger_stories import ACCOUNTS, CLOSED_UNTIL_MS, Expected, Step, runs
 
 
 def said(verdict: Verdict) -> Expected:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.swap import FLAT, Holding, average_entry_usd, margin_sats, share_up, trade, unrealised_sats
+from domain.market.swap import FLAT, Holding, average_entry_usd, margin_sats, share_up, trade, unrealised_sats
 
 PRICES = st.integers(1, 10**9).map(lambda cents: Decimal(cents).scaleb(-2))
 SIZES = st.integers(-(10**6), 10**6).filter(bool)

@@ -3,15 +3,14 @@
 import pickle
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from domain.legs import Leg, pairing_key
-from domain.pairing import match_closest, match_first
-from domain.pairing_book import PairingBook
-from domain.pairing_effects import (
+from domain.pairing.book import PairingBook
+from domain.pairing.effects import (
     Arrival,
     Effect,
     KnownTrade,
@@ -21,10 +20,17 @@ from domain.pairing_effects import (
     TradePaired,
     TradeUnpaired,
 )
-from domain.streams import Record
+from domain.pairing.legs import Leg, pairing_key
+from domain.pairing.match import match_closest, match_first
+from domain.streams.records import Record
 
 SECOND_MS = 1_700_000_000_000
 INTRA = "SettlementViaIntraLedger"
+
+
+def knows(book: PairingBook, key: str) -> bool:
+    """Whether the book remembers a pairing key; if not, an arrival has to bring what the ledger knows."""
+    return key in book._pages or key in book._couples
 
 
 def leg(
@@ -71,6 +77,11 @@ class Books:
     def live(self) -> set[tuple[str, str]]:
         """The pairs that stand."""
         return {pair[1:] for pair, count in self.counts.items() if count % 2}
+
+    def known_of(self, leg: Leg, knows_key: bool) -> tuple[KnownTrade, ...]:
+        """What a leg brings: all that is held of its key, if the book does not know it, and of those it was booked under."""
+        keys = {pair[0] for pair in self.counts if leg.id in pair[1:]} | (set() if knows_key else {pairing_key(leg)})
+        return tuple(one for key in sorted(keys) for one in self.known(key))
 
     def known(self, key: str) -> tuple[KnownTrade, ...]:
         """All that is held under a pairing key."""
@@ -151,7 +162,7 @@ def test_forgetting_changes_nothing(history: list[list[Leg]], forgets: list[bool
     """A book that forgets what has settled, and is told again by the ledger, ends with the same pairs."""
     books, book = Books(), PairingBook()
     for at_ms, legs in enumerate(history):
-        arrivals = [Arrival(one, () if book.knows(pairing_key(one)) else books.known(pairing_key(one))) for one in legs]
+        arrivals = [Arrival(one, books.known_of(one, knows(book, pairing_key(one)))) for one in legs]
         books.post(book.apply(at_ms, records(at_ms, arrivals)))
         if forgets[at_ms]:
             book.forget(at_ms + 1)
@@ -183,9 +194,8 @@ def test_restored_book_goes_on_the_same(history: list[list[Leg]], cut: int) -> N
     snapshot = book.snapshot()
     before = pickle.dumps(snapshot)
     restored = PairingBook.restore(snapshot, age_max_ms=3)
-    assume(all(restored.knows(pairing_key(one)) for legs in history[:cut] for one in legs))
-    assert (book.waiting_count, book.waiting_worth_cents) == (restored.waiting_count, restored.waiting_worth_cents)
-    assert book.oldest_waiting_since_ms == restored.oldest_waiting_since_ms
+    assume(all(knows(restored, pairing_key(one)) for legs in history[:cut] for one in legs))
+    assert book.gauges() == restored.gauges()
     for at_ms, legs in enumerate(history[cut:], cut):
         assert book.wake_at_ms() == restored.wake_at_ms()
         assert book.wake(at_ms) == restored.wake(at_ms)
@@ -208,8 +218,8 @@ def test_waiting_is_what_is_not_paired(history: list[list[Leg]]) -> None:
     assert {one.id for one in waiting} == {
         leg_id for leg_id, effect in newest.items() if effect.state in ("waiting", "pending")
     }
-    assert len(waiting) == book.waiting_count
-    assert sum(one.cents for one in waiting) == book.waiting_worth_cents
+    assert len(waiting) == book.gauges()["waiting_legs"]
+    assert sum(one.cents for one in waiting) == book.gauges()["waiting_worth_cents"]
 
 
 def kinds(effects: Iterable[Effect]) -> list[str]:
@@ -286,9 +296,124 @@ def test_same_leg_again_is_nothing() -> None:
 
 
 def test_contradiction_is_refused_and_the_first_word_stands() -> None:
-    """The same id with other content is a conflict, in the same key or another, and changes nothing."""
+    """Another success under the same id is a conflict, in the same key or another, and changes nothing."""
     effects = feed(PairingBook(), [leg("b", 100)], [leg("b", 101), leg("b", 100, memo="JournalId:1")], [leg("u", 100)])
     assert kinds(effects) == ["b waiting", "b refused conflict", "b refused conflict", "+bu.0", "b paired"]
+
+
+@pytest.mark.parametrize("changed", [{"at_ms": 7_000}, {"cents": 3_000}, {"memo": "JournalId:1"}, {"buys": False}])
+@pytest.mark.parametrize("before", ["PENDING", "FAILURE"])
+def test_what_succeeds_in_other_words_is_one_leg(before: str, changed: dict[str, Any]) -> None:
+    """The success decides where the leg belongs, whether it comes before or after what was told of it as pending or failed."""
+    provisional, success, partner = leg("b", status=before), leg("b", **changed), leg("u", **changed)
+    for words in ([provisional, success], [success, provisional]):
+        book, books = PairingBook(), Books()
+        for at_ms, word in enumerate([*words, partner]):
+            books.post(book.apply(at_ms, records(at_ms, [word])))
+        assert {("b", "u")} == books.live
+        assert 0 == book.gauges()["waiting_legs"] == book.gauges()["waiting_worth_cents"]
+
+
+def test_a_failure_in_other_words_drops_the_leg_where_it_waits() -> None:
+    """It belongs nowhere else; and a success that is worth nothing is as good as a failure."""
+    pending = leg("b", status="PENDING")
+    for last in (leg("b", 9, status="FAILURE", at_ms=7_000), leg("b", 0, at_ms=7_000)):
+        book = PairingBook()
+        assert kinds(feed(book, [pending], [last])) == ["b pending", "b refused failed", "b dropped"]
+        assert {0} == set(book.gauges().values())
+
+
+def test_the_trade_of_a_leg_that_fails_late_stands() -> None:
+    """It was booked on a success; the refusal says that it stands, and nothing is taken back."""
+    effects = feed(PairingBook(), [leg("b"), leg("u")], [leg("b", status="FAILURE", at_ms=9_000)])
+    assert kinds(effects) == ["+bu.0", "b refused failed"]
+    assert "so does its trade" in getattr(effects[-1], "detail", "")
+
+
+@st.composite
+def tellings(draw: st.DrawFn) -> list[list[Leg]]:
+    """Few legs with many words on each, which differ in status, second, worth and memo, in any order and any instants."""
+    words = [
+        leg(
+            draw(st.sampled_from(("b1", "b2", "b3", "u1", "u2", "u3"))),
+            cents=draw(st.integers(0, 3)),
+            status=draw(st.sampled_from(("SUCCESS", "SUCCESS", "PENDING", "FAILURE"))),
+            memo=draw(st.sampled_from((None, "JournalId:1"))),
+            at_ms=draw(st.sampled_from((0, 400, 1_000))),
+        )
+        for _ in range(draw(st.integers(1, 16)))
+    ]
+    cuts = sorted(draw(st.sets(st.integers(0, len(words)), max_size=len(words))))
+    return [words[a:b] for a, b in zip([0, *cuts], [*cuts, len(words)], strict=True) if a < b]
+
+
+def chosen(words: Iterable[Leg]) -> list[Leg]:
+    """Of each leg the first success that is worth something; the words before and after it do not matter."""
+    first: dict[str, Leg] = {}
+    for one in words:
+        if one.status == "SUCCESS" and one.cents:
+            first.setdefault(one.id, one)
+    return [*first.values()]
+
+
+@given(tellings(), st.lists(st.booleans(), min_size=16, max_size=16), st.lists(st.booleans(), min_size=16, max_size=16))
+def test_contradicting_words_leave_each_leg_in_one_trade(
+    history: list[list[Leg]], forgets: list[bool], restarts: list[bool]
+) -> None:
+    """Whatever is told of a leg, and whatever is forgotten or lost between, the live pairs are the match of the chosen words.
+
+    No leg is ever in two live pairs: the books that are posted to refuse that.
+    """
+    books, book = Books(), PairingBook()
+    for at_ms, legs in enumerate(history):
+        arrivals = [Arrival(one, books.known_of(one, knows(book, pairing_key(one)))) for one in legs]
+        books.post(book.apply(at_ms, records(at_ms, arrivals)))
+        if restarts[at_ms]:
+            book = PairingBook.restore(book.snapshot())
+        elif forgets[at_ms]:
+            book.forget(at_ms + 1)
+    assert matched(chosen(one for legs in history for one in legs)) == books.live
+
+
+class LongWay(PairingBook):
+    """A book that makes a page for every key at once."""
+
+    def _without_couples(self, records: Sequence[Record[Arrival]], instant: object) -> Iterable[Record[Arrival]]:  # noqa: ARG002
+        return records
+
+
+def in_order(snapshot: Any) -> Any:
+    """A snapshot with its pages and their legs in order, which is all that a book makes of them."""
+    pages, waiting = snapshot
+    return sorted((key, since, sorted(legs), sorted(counts)) for key, since, legs, counts in pages), sorted(waiting)
+
+
+@given(histories() | tellings(), st.lists(st.booleans(), min_size=40, max_size=40))
+def test_the_short_way_of_couples_is_the_long_one(history: list[list[Leg]], forgets: list[bool]) -> None:
+    """Whatever comes later of two legs that were alone on their page, every effect is the same, in the same order."""
+    short, long = PairingBook(), LongWay()
+    for at_ms, (legs, forgets_now) in enumerate(zip(history, forgets, strict=False), 1):
+        arrivals = records(at_ms, legs)
+        assert short.apply(at_ms, arrivals) == long.apply(at_ms, arrivals)
+        assert short.gauges() == long.gauges()
+        if forgets_now:
+            assert short.forget(at_ms - 1) == long.forget(at_ms - 1)
+    assert in_order(short.snapshot()) == in_order(long.snapshot())
+
+
+@given(tellings().flatmap(lambda history: st.permutations([one for legs in history for one in legs])), st.data())
+def test_order_matters_only_where_two_successes_contradict_each_other(words: list[Leg], data: st.DataObject) -> None:
+    """With at most one success per leg the same pairs are live at the end of every order of the same words."""
+    agreed = chosen(words)
+    words = [one for one in words if one.status != "SUCCESS" or one in agreed]
+    other = data.draw(st.permutations(words))
+    live = []
+    for order in (words, other):
+        books, book = Books(), PairingBook()
+        for at_ms, one in enumerate(order):
+            books.post(book.apply(at_ms, records(at_ms, [one])))
+        live.append(books.live)
+    assert live[0] == live[1]
 
 
 def test_worthless_leg_is_refused() -> None:
@@ -303,9 +428,10 @@ def test_old_leg_is_told_of_once_and_still_pairs() -> None:
     assert book.wake_at_ms() == 1_005
     assert kinds(book.wake(1_004)) == []
     assert kinds(book.wake(1_005)) == ["b too_old", "b alarm"]
-    assert (book.wake_at_ms(), book.oldest_waiting_since_ms, book.waiting_count) == (None, 5, 1)
+    names = ("oldest_waiting_since_ms", "fresh_waiting_since_ms", "waiting_legs")
+    assert (None, 5, 0, 1) == (book.wake_at_ms(), *map(book.gauges().__getitem__, names))
     assert kinds(book.apply(9**9, records(9**9, [leg("u")]))) == ["+bu.0", "b paired"]
-    assert (book.waiting_count, book.waiting_worth_cents, book.oldest_waiting_since_ms) == (0, 0, None)
+    assert {0} == set(book.gauges().values())
 
 
 def test_waiting_pages_are_never_forgotten() -> None:
@@ -315,7 +441,7 @@ def test_waiting_pages_are_never_forgotten() -> None:
     book.apply(10, records(10, [leg("u3", at_ms=9_000)]))
     assert book.forget(10) == 1
     keys = [pairing_key(leg("b", at_ms=at_ms)) for at_ms in (0, 5_000, 9_000)]
-    assert [book.knows(key) for key in keys] == [False, True, True]
+    assert [knows(book, key) for key in keys] == [False, True, True]
 
 
 def test_conflicting_memory_yields_to_what_was_booked() -> None:
@@ -354,4 +480,4 @@ def test_crowded_second_stays_cheap(worths: int) -> None:
     started = time.process_time()
     feed(book, *(legs[at : at + 20] for at in range(0, len(legs), 20)))
     assert time.process_time() - started < 2
-    assert book.waiting_count == 0
+    assert 0 == book.gauges()["waiting_legs"]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.corrections import NewTrade, RecordedTrade, correct
+from domain.pairing.corrections import NewTrade, RecordedTrade, correct
 
 
 def trade(name: str) -> NewTrade:

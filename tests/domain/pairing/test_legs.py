@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.legs import Leg, leg_from, leg_from_json, pairing_key, same_but_status, to_json, user_buys_usd
-from domain.messages import DealerTransaction
-from domain.pairing import match_first
+from domain.messages.dealer import DealerTransaction
+from domain.pairing.legs import Leg, difference, leg_from, leg_from_json, pairing_key, to_json, user_buys_usd
+from domain.pairing.match import match_first
+from tests.words import leg as words_leg
 
 LEGS = st.builds(
     Leg,
@@ -93,8 +94,11 @@ def test_json_gives_the_leg_back(leg: Leg) -> None:
     assert leg == leg_from_json(json.loads(json.dumps(to_json(leg))))
 
 
-@given(LEGS, st.sampled_from(("PENDING", "FAILURE", "SUCCESS")))
-def test_status_alone_is_no_contradiction(leg: Leg, status: str) -> None:
-    """Two words on a leg that differ in its status agree, and in its worth do not."""
-    assert same_but_status(leg, leg._replace(status=status))
-    assert not same_but_status(leg, leg._replace(status=status, cents=leg.cents + 1))
+def test_a_difference_names_every_field_with_both_values() -> None:
+    """It is a sentence for people: what was said first, what is said now, and nothing of what is the same."""
+    first = leg_from(words_leg("b1"))
+    other = first._replace(created_at_ms=first.created_at_ms + 1_000, memo="tea", cents=7)
+    assert (
+        f"the leg was first told with created_at_ms {first.created_at_ms}, now {other.created_at_ms}; "
+        'memo nothing, now "tea"; cents 2000, now 7; the first word stands'
+    ) == difference(first, other)

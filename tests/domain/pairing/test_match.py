@@ -1,4 +1,4 @@
-"""Pairing: the closest first, a function of the set; and the reference's first that fits, in the order of the list."""
+"""Pairing: the closest, a function of the set; and the reference's first that fits, in the order of the list."""
 
 from itertools import product
 
@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.legs import Leg
-from domain.pairing import Trade, match_closest, match_first, trade_from
+from domain.pairing.legs import Leg
+from domain.pairing.match import Trade, match_closest, match_first, trade_from
 
 
 def leg(name: str, memo: str | None = None) -> Leg:
@@ -18,7 +18,7 @@ def leg(name: str, memo: str | None = None) -> Leg:
 
 
 NAMES = st.lists(
-    st.builds("{}{}@{}".format, st.sampled_from("bu"), st.integers(0, 99), st.integers(1, 12)),
+    st.builds("{}{}@{}".format, st.sampled_from("bu"), st.integers(0, 99), st.integers(1, 7)),
     max_size=16,
     unique_by=lambda name: name.split("@")[0],
 )
@@ -44,11 +44,16 @@ def ids(pairs: list[tuple[Leg, Leg]]) -> set[str]:
         ("b1@5 u1@4 u2@6", "b1-u1"),
         ("b1@5 u2@4 u1@6", "b1-u2"),
         ("u1@4 b1@5 u2@6 b2@7", "b1-u1 b2-u2"),
+        ("b1@4 b2@5 u1@5 u2@6", "b1-u1 b2-u2"),
+        ("b1@4 b2@5 u1@5 b3@6 u2@6", "b2-u1 b3-u2"),
+        ("b1@4 b2@5 u1@5 b3@6 u2@6 u3@7", "b1-u1 b2-u2 b3-u3"),
+        ("u1@4 b1@5 u2@5 b2@5 b3@6 u3@7", "b1-u2 b2-u1 b3-u3"),
+        ("b1@4 b2@6 u1@6 u2@7", "b2-u1"),
         ("b2@5 b1@5 u1@6", "b1-u1"),
     ],
 )
-def test_closest_first(names: str, expected: str) -> None:
-    """Exact worth before a cent apart, then the least worth, then the ids."""
+def test_closest(names: str, expected: str) -> None:
+    """As many as can be, then the least gaps, then the least worth, then the ids."""
     assert {*expected.split()} == ids(match_closest(map(leg, names.split())))
 
 
@@ -58,12 +63,13 @@ def test_closest_first(names: str, expected: str) -> None:
         ("b1@5 u1@900", "b1-u1"),
         ("b1@5 u1@900 u2@7", "b1-u2"),
         ("b1@5 b2@90 u1@91 u2@1", "b1-u2 b2-u1"),
-        ("b1@10 b2@14 u1@13 u2@30", "b2-u1 b1-u2"),
+        ("b1@10 b2@14 u1@13 u2@30", "b1-u1 b2-u2"),
+        ("b1@10 b2@14 u1@13", "b2-u1"),
         ("b1@10 b2@10 u1@20 u2@20 u3@10", "b1-u3 b2-u1"),
     ],
 )
-def test_closest_first_in_a_journal(names: str, expected: str) -> None:
-    """Where the memo names the trade any difference pairs, and the closest still wins."""
+def test_closest_in_a_journal(names: str, expected: str) -> None:
+    """Where the memo names the trade any difference pairs, and the smallest sum of them wins."""
     assert {*expected.split()} == ids(match_closest(leg(name, "JournalId:1") for name in names.split()))
 
 
@@ -76,19 +82,48 @@ def test_order_and_repetition_do_not_matter(names: list[str], memo: str | None, 
     assert match_closest(legs) == match_closest(shuffled)
 
 
+def least(btc: tuple[int, ...], usd: tuple[int, ...], gap_max: int) -> tuple[int, int]:
+    """The most pairs that there can be, negative, and the smallest sum of gaps of so many: every way is tried."""
+    if not btc:
+        return 0, 0
+    ways = [least(btc[1:], usd, gap_max)]
+    for index, cents in enumerate(usd):
+        if abs(cents - btc[0]) <= gap_max:
+            count, gaps = least(btc[1:], usd[:index] + usd[index + 1 :], gap_max)
+            ways.append((count - 1, gaps + abs(cents - btc[0])))
+    return min(ways)
+
+
 @given(NAMES, MEMOS)
-def test_match_is_stable(names: list[str], memo: str | None) -> None:
-    """No leg is used twice, all pairs fit, and no two legs would both rather have each other."""
-    legs = [leg(name, memo) for name in names]
+def test_no_other_match_has_more_pairs_or_smaller_gaps(names: list[str], memo: str | None) -> None:
+    """Each leg is used once, all pairs fit, and of all matches there are none pairs more, or as many closer."""
+    legs = [leg(name, memo) for name in names[:11]]
     pairs = match_closest(legs)
     used = [one.id for pair in pairs for one in pair]
     assert len(used) == len({*used})
-    gaps = {one.id: abs(btc.cents - usd.cents) for btc, usd in pairs for one in (btc, usd)}
-    assert memo or all(gap <= 1 for gap in gaps.values())
-    for btc, usd in product(legs, legs):
-        gap = abs(btc.cents - usd.cents)
-        if btc.currency == "BTC" and usd.currency == "USD" and (memo or gap <= 1):
-            assert gap >= min(gaps.get(btc.id, 999), gaps.get(usd.id, 999))
+    assert all((btc.currency, usd.currency) == ("BTC", "USD") for btc, usd in pairs)
+    gaps = [abs(btc.cents - usd.cents) for btc, usd in pairs]
+    assert memo or not [gap for gap in gaps if gap > 1]
+    worths = {currency: tuple(one.cents for one in legs if one.currency == currency) for currency in ("BTC", "USD")}
+    assert least(worths["BTC"], worths["USD"], 99 if memo else 1) == (-len(pairs), sum(gaps))
+
+
+@given(st.lists(st.tuples(st.integers(1, 5), st.sampled_from((-1, 0, 0, 1))), max_size=40))
+def test_no_trade_of_a_crowded_second_stays_without_its_other_half(trades: list[tuple[int, int]]) -> None:
+    """However many trades stand within few cents, and whichever of their legs are a cent off, none is left over."""
+    legs = [leg(f"b{number}@{cents + off}") for number, (cents, off) in enumerate(trades) if cents + off]
+    legs += [leg(f"u{number}@{cents}") for number, (cents, off) in enumerate(trades) if cents + off]
+    assert len(legs) == 2 * len(match_closest(legs))
+
+
+@given(NAMES)
+def test_of_legs_of_one_worth_the_first_by_id_are_paired(names: list[str]) -> None:
+    """No leg waits while another of its worth and currency, with a greater id, has a partner."""
+    legs = [leg(name) for name in names]
+    paired = {one.id for pair in match_closest(legs) for one in pair}
+    for one, other in product(legs, legs):
+        if (one.currency, one.cents) == (other.currency, other.cents) and one.id < other.id:
+            assert one.id in paired or other.id not in paired
 
 
 @given(NAMES)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from domain.legs import Leg
-from domain.pairing_effects import KnownTrade
-from domain.pairing_page import Change, Page
+from domain.pairing.effects import KnownTrade
+from domain.pairing.legs import Leg
+from domain.pairing.page import Change, Page
 
 
 def leg(name: str, memo: str | None = None) -> Leg:
@@ -56,6 +56,14 @@ def test_knowledge_merges_by_the_larger_count() -> None:
         made.know(KnownTrade("key", leg("b1@5"), leg("u1@5"), count))
     assert made.counts == {("b1", "u1"): 3}
     assert Change([], []) == made.settle_closest()
+
+
+def test_a_count_never_goes_back() -> None:
+    """A memory that has seen less of a pair may say what its legs were, and how often the pair was booked stays as it is."""
+    made = page("b1@5 u1@6")
+    for count in (3, 2):
+        made.know(KnownTrade("key", leg("b1@5"), leg(f"u1@{count}"), count))
+    assert ({("b1", "u1"): 3}, 2) == (made.counts, made.legs["u1"].cents)
 
 
 def test_two_live_pairs_of_one_leg_are_put_right() -> None:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.waiting_legs import Waiting, WaitingLegs
+from domain.pairing.waiting import Waiting, WaitingLegs
 
 STEPS = st.lists(st.tuples(st.sampled_from(("add", "remove", "rename", "old")), st.integers(0, 5)), max_size=30)
 

@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.legs import Leg
-from domain.pairing import match_closest
-from domain.pairing_worths import Worths
+from domain.pairing.legs import Leg
+from domain.pairing.match import match_closest
+from domain.pairing.worths import Worths
 
 
 def leg(name: str) -> Leg:

@@ -2,13 +2,17 @@
 
 import pytest
 
-from domain.journal import Transaction
-from domain.legs import leg_from, pairing_key
-from domain.memory_ledger import MemoryLedger
-from domain.messages import DealerTransaction
-from domain.pairing_effects import Arrival, LegRefused, LegWaits, TradePaired, TradeUnpaired
-from operators.posting import post_cash_flow, post_effect, post_fill, second_of
-from tests.flows.streams import START_MS, cash_flow, fill, leg, pair, record, settled
+from domain.ledger.accounts import chart
+from domain.ledger.journal import Transaction
+from domain.ledger.memory import MemoryLedger
+from domain.messages.dealer import DealerTransaction
+from domain.messages.venue import Fill
+from domain.pairing.effects import LegRefused, LegWaits, TradePaired, TradeUnpaired
+from domain.pairing.legs import leg_from, pairing_key
+from domain.postings.trades import post_effect
+from domain.postings.venue import post_cash_flow, post_fill
+from domain.venue.fills import FillExplained, FillHeard, FillOfNobody
+from tests.words import START_MS, cash_flow, fill, leg, pair, record, settled
 
 Turn = type[TradePaired] | type[TradeUnpaired]
 
@@ -72,24 +76,41 @@ def test_nothing_else_is_booked(effect: object) -> None:
     assert post_effect(record(effect)) is None
 
 
+def executed(word: Fill) -> list[Transaction]:
+    """Both postings of a fill of ours: that it was executed, and that it is ours."""
+    heard = FillHeard(word, "venue.fills/0", 7)
+    return [posted for effect in (heard, FillExplained(heard)) if (posted := post_fill(record(effect)))]
+
+
+def at(venue: str, contracts: int) -> Fill:
+    """A fill of some venue."""
+    return fill(contracts).model_copy(update={"venue": venue})
+
+
 @pytest.mark.parametrize(("contracts", "mirrored"), [(-3, 30_000), (3, -30_000)])
-def test_a_fill_moves_the_mirror(contracts: int, mirrored: int) -> None:
-    """What was sold makes the short larger, by 100 dollars per contract, and is of the fill's own time."""
-    transaction = post_fill(record(fill(contracts, at_ms=START_MS + 9)))
-    assert transaction is not None
+def test_a_fill_moves_the_mirror_once_it_is_explained(contracts: int, mirrored: int) -> None:
+    """What was sold makes the short larger, by 100 dollars per contract, and is of the fill's own time; before that it is in
+    suspense, and a person who is told of a fill of nobody moves nothing."""
+    heard, explained = executed(fill(contracts, at_ms=START_MS + 9))
     ledger = MemoryLedger()
-    ledger.post([transaction])
-    assert mirrored == settled(ledger)["OKEX_POSITION", "USD"]
-    assert START_MS + 9 == transaction.effective_at_ms
+    ledger.post([heard])
+    omnibus = {("EXCHANGE_POSITION_OMNIBUS", "USD"): -mirrored}
+    assert {("POSITION_SUSPENSE/simulated", "USD"): mirrored} | omnibus == settled(ledger)
+    ledger.post([explained])
+    assert {("POSITION/simulated", "USD"): mirrored} | omnibus == settled(ledger)
+    assert {(START_MS + 9, "venue.fills/0", 7)} == {
+        (t.effective_at_ms, t.source, t.source_offset) for t in (heard, explained)
+    }
+    assert post_fill(record(FillOfNobody(fill(contracts)))) is None
 
 
 @pytest.mark.parametrize(
     ("kind", "account", "change"),
     [
-        ("fee", "TRADING_FEES", 7),
-        ("realised_pnl", "TRADING_PNL", 7),
-        ("funding_payment", "FUNDING_PAYMENTS", 7),
-        ("pocket_transfer", "EXCHANGE_FUNDING", 7),
+        ("fee", "TRADING_FEES/simulated", 7),
+        ("realised_pnl", "TRADING_PNL/simulated", 7),
+        ("funding_payment", "FUNDING_RATE_PAYMENTS/simulated", 7),
+        ("pocket_transfer", "FUNDING_ACCOUNT/simulated", 7),
         ("deposit", "TREASURY_WALLET", 7),
         ("withdrawal", "TREASURY_WALLET", 7),
         ("withdrawal_fee", "NETWORK_FEES", 7),
@@ -104,8 +125,20 @@ def test_a_cash_flow_is_booked_by_its_kind(kind: str, account: str, change: int)
     assert change == settled(ledger)[account, "BTC"]
 
 
-def test_legs_of_a_second_meet() -> None:
-    """Legs whose time differs by less than a second's fraction go to one shard, whatever else they say."""
-    one, other = leg_from(leg("b1")), leg_from(leg("u9", buys=False, memo="x"))._replace(created_at_ms=START_MS + 999)
-    assert "1700000000" == second_of(Arrival(one)) == second_of(Arrival(other))
-    assert "1700000001" == second_of(Arrival(leg_from(leg("b1", second=1))))
+def test_each_venue_has_a_mirror_of_its_own() -> None:
+    """What was executed at one venue moves nothing of another one."""
+    ledger = MemoryLedger(chart(["one", "other"], []))
+    ledger.post([posted for venue, sold in (("one", -3), ("other", -4)) for posted in executed(at(venue, sold))])
+    mirrored = {account: cents for (account, _), cents in settled(ledger).items() if cents > 0}
+    assert {"POSITION/one": 30_000, "POSITION/other": 40_000} == mirrored
+
+
+@pytest.mark.parametrize("venue", ["elsewhere", "v" * 64, "simulated/sub"])
+def test_a_venue_that_nobody_named_is_refused(venue: str) -> None:
+    """Its fills and cash flows are postings on unknown accounts, like any other."""
+    filled = executed(at(venue, -3))
+    paid = post_cash_flow(record(cash_flow("fee", -7).model_copy(update={"venue": venue})))
+    assert paid is not None
+    told = [(one.outcome, one.reason, one.account) for one in MemoryLedger().post([*filled, paid]).verdicts]
+    accounts = (f"POSITION_SUSPENSE/{venue}", f"POSITION/{venue}", f"TRADING_FEES/{venue}")
+    assert [("rejected", "unknown_account", account) for account in accounts] == told

@@ -1,34 +1,41 @@
 """Exports of small ledgers, rendered by the rules of the chain and not by its code, and what verifying them says."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from domain.body import payload
-from domain.books import Books, Origin
-from domain.causes import origin_of
-from domain.chain import NO_HASH, Verified, verify
-from domain.chain_balances import Followed, OtherBalance, other_balances
-from domain.chain_batches import BatchRows, by_batch, readable
-from domain.chain_rows import (
+from domain.ledger.body import payload
+from domain.ledger.books import Books, Origin
+from domain.ledger.causes import origin_of
+from domain.ledger.fold import advance, fold
+from domain.ledger.journal import Group, Layer, Relation, Transaction
+from domain.ledger.judge import Folded, Posted, Refused
+from domain.proof.balances import Followed, OtherBalance, other_balances
+from domain.proof.batches import BatchRows, by_batch, readable
+from domain.proof.rows import (
     BATCH_COLUMNS,
     CONFLICT_COLUMNS,
     ENTRY_COLUMNS,
     HEADER_COLUMNS,
+    NO_HASH,
     NULL,
     REJECT_COLUMNS,
+    RESOLUTION_COLUMNS,
+    SUM_COLUMNS,
     AccountRow,
     batch_row,
     conflict_row,
+    derived_row,
     entry_row,
     header_row,
     reject_row,
 )
-from domain.fold import advance, fold
-from domain.journal import Group, Layer, Relation, Transaction
-from domain.judging import Folded, Posted, Refused
-from tests.domain.ledger_workloads import (
+from domain.proof.verify import Verified, verify
+from domain.times import EPOCH
+from tests.domain.ledger.ledger_workloads import (
     ACCOUNTS,
     CASH,
     LIMITED,
@@ -49,6 +56,8 @@ READERS: dict[str, Any] = {
     "entry": entry_row,
     "reject": reject_row,
     "conflict": conflict_row,
+    "effective_delta": derived_row,
+    "resolution": derived_row,
 }
 COLUMNS = {
     "batch": BATCH_COLUMNS,
@@ -56,6 +65,8 @@ COLUMNS = {
     "entry": ENTRY_COLUMNS,
     "reject": REJECT_COLUMNS,
     "conflict": CONFLICT_COLUMNS,
+    "effective_delta": SUM_COLUMNS,
+    "resolution": RESOLUTION_COLUMNS,
 }
 START_US = START_MS * 1000
 
@@ -71,11 +82,8 @@ class Place(NamedTuple):
     column: str
 
 
-def exported(batches: Sequence[Sequence[Transaction]], *, before: int = 0) -> Tables:
-    """What a ledger would export that has posted these batches: rendered here by the rules, not by its code.
-
-    The first `before` of them are from before there were content hashes.
-    """
+def exported(batches: Sequence[Sequence[Transaction]]) -> Tables:
+    """What a ledger would export that has posted these batches: rendered here by the rules, not by its code."""
     origins: dict[str, Origin] = {}
     books = Books({account.code: account for account in ACCOUNTS}, origins=origins)
     tables, previous = Tables(), NO_HASH
@@ -85,40 +93,29 @@ def exported(batches: Sequence[Sequence[Transaction]], *, before: int = 0) -> Ta
         advance(books, folded)
         books.known = {**books.known, **folded.answered}
         origins.update({one.transaction.id: origin_of(one.transaction) for one in folded.posted} | folded.origins)
-        previous = _export(tables, number, folded, transactions, previous, has_content=number > before)
+        previous = _export(tables, number, folded, transactions, previous)
     rows = sorted((books.accounts[code].id, currency, row) for (code, currency), row in books.rows.items())
     tables["balance"] = [[str(number), currency, *map(str, row[:7])] for number, currency, row in rows]
     return tables
 
 
-def _export(
-    tables: Tables,
-    number: int,
-    folded: Folded,
-    transactions: Sequence[Transaction],
-    previous: str,
-    *,
-    has_content: bool,
-) -> str:
+def _export(tables: Tables, number: int, folded: Folded, transactions: Sequence[Transaction], previous: str) -> str:
     headers = [_header(position, posted) for position, posted in enumerate(folded.posted, 1)]
     entries = [[str(fact if isinstance(fact, str) else int(fact)) for fact in line] for line in folded.entries]
     rejects = [_reject(position, refused) for position, refused in enumerate(folded.rejected, 1)]
     conflicts = sorted(map(_conflict, folded.conflicts))
     lines = [[*header[1:4], header[6], _named(header), *header[13:16]] for header in headers] + entries
-    if has_content:
-        lines += [["-" if cell == NULL else cell for cell in reject[1:10]] for reject in rejects]
-        lines += [[*conflict[:5]] for conflict in conflicts]
-    else:
-        lines += [[reject[1], reject[2], reject[9]] for reject in rejects]
-    content = "".join("\t".join(line) + "\n" for line in lines).encode()
+    lines += [[*reject[1:10], _sha256(reject[10])] for reject in rejects]
+    lines += [[*conflict[:5], _sha256(conflict[5])] for conflict in conflicts]
+    content = sha256("".join("\t".join(line) + "\n" for line in lines).encode())
     repeats = len(transactions) - len(headers) - len(conflicts) - len(rejects)
     counts = [len(headers), len(entries), repeats, len(conflicts), len(rejects)]
-    facts = [number, 0, 1, *counts, _spans(transactions), START_US + number]
+    facts = [number, 0, 1, *counts, _spans(transactions), START_US + number, NO_HASH]
     told = "\t".join(map(str, facts)).encode()
-    hashed = sha256(content).digest() + told if has_content else content
-    digest = sha256(bytes.fromhex(previous) + hashed).hexdigest()
-    batch = [*facts[1:], previous, sha256(content).hexdigest() if has_content else NULL, digest]
-    for table, rows in zip(READERS, ([batch], headers, entries, rejects, conflicts), strict=True):
+    digest = sha256(bytes.fromhex(previous) + content.digest() + told).hexdigest()
+    batch = [*facts[1:], previous, content.hexdigest(), digest]
+    derived = _sums(headers, entries), _resolutions(headers)
+    for table, rows in zip(READERS, ([batch], headers, entries, rejects, conflicts, *derived), strict=True):
         tables[table] += [[str(number), *map(str, row)] for row in rows]
     return digest
 
@@ -128,8 +125,25 @@ def _spans(transactions: Sequence[Transaction]) -> str:
     return f'{{"test/0": [{min(offsets)}, {max(offsets)}]}}'
 
 
+def _sums(headers: list[list[str]], entries: list[list[str]]) -> list[list[str]]:
+    days = {header[1]: EPOCH + timedelta(milliseconds=int(header[3])) for header in headers}
+    sums: Counter[tuple[str, ...]] = Counter()
+    for id_, _, account, _, layer, side, currency, amount, _ in entries:
+        sums[account, currency, layer, str(days[id_].date())] += int(side) * int(amount)
+    return [[*key, str(delta)] for key, delta in sorted(sums.items())]
+
+
+def _resolutions(headers: list[list[str]]) -> list[list[str]]:
+    became = {"reverses": "reversed", "captures": "captured", "voids": "voided", "expires": "expired"}
+    return [[header[1], header[8], became[header[7]], header[9]] for header in headers if header[7] != NULL]
+
+
+def _sha256(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
+
+
 def _named(header: list[str]) -> str:
-    return "-" if header[7] == NULL else header[8] if header[7] == "reverses" else f"{header[7]} {header[8]}"
+    return "-" if header[7] == NULL else f"{header[7]} {header[8]}"
 
 
 def _header(position: int, posted: Posted) -> list[str]:
@@ -195,5 +209,3 @@ BATCHES = (
     (OTHER._replace(meta={"other": True}), moved(14, CASH, USER, 1)),
 )
 STORY = exported(BATCHES)
-BEFORE = exported(BATCHES, before=3)
-"""The same, begun before there were content hashes."""

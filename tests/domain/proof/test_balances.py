@@ -3,15 +3,15 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.chain_balances import OtherBalance
-from domain.chain_rows import (
+from domain.proof.balances import OtherBalance
+from domain.proof.rows import (
     BALANCE_COLUMNS,
 )
-from tests.domain.ledger_exports import BY_NUMBER, STORY, Place, broken, changed, differing
-from tests.domain.ledger_workloads import (
+from tests.domain.ledger.ledger_workloads import (
     CASH,
     USER,
 )
+from tests.domain.proof.ledger_exports import BY_NUMBER, STORY, Place, broken, changed, differing
 
 
 def test_what_is_cut_off_at_the_end_shows_in_the_balances() -> None:

@@ -7,7 +7,7 @@ from io import StringIO
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.chain_text import cells_of
+from domain.proof.csv_text import cells_of
 
 _CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\r\x00"), max_size=6)
 

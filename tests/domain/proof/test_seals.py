@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from domain.chain import verify
-from domain.chain_balances import Followed
-from domain.chain_seals import Recount, SealCheck
-from domain.journal import Layer
-from tests.domain.ledger_exports import BY_NUMBER, STORY, Place, Tables, batches_of, changed
+from domain.ledger.journal import Layer
+from domain.proof.balances import Followed
+from domain.proof.seals import Recount, SealCheck
+from domain.proof.verify import verify
+from tests.domain.proof.ledger_exports import BY_NUMBER, STORY, Place, Tables, batches_of, changed
 
 UNTIL, UNTIL_US = "2023-11-15T00:00:00Z", 1_700_006_400_000_000
 LATER, LATER_US = "2023-11-16T00:00:00Z", 1_700_092_800_000_000

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.exchange import SimulatedExchange
-from domain.exchange_books import Account, Kept, Order, Terms, Transfer
-from domain.exchange_facts import ACCOUNT_EVENTS, CashMoved, Filled, OrderChanged, Refusal, TransferChanged
-from domain.exchange_faults import Faults, delay_ms_of, fault_of
-from domain.swap import trade
+from domain.market.swap import trade
+from domain.simulated.exchange import SimulatedExchange
+from domain.simulated.exchange_terms import Account, Kept, Order, Terms, Transfer
+from domain.simulated.faults import Faults, delay_ms_of, fault_of
+from domain.venue.account import ACCOUNT_EVENTS, CashMoved, Filled, OrderChanged, Refusal, TransferChanged
 
 NEVER_MS = 2**60
 PRICE = Decimal(40_000)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.merge import Merge
-from domain.streams import FOREVER_MS, Progress, Record
+from domain.streams.merge import Merge
+from domain.streams.records import FOREVER_MS, Progress, Record
 
 SOURCES = ("a/0", "a/1", "b/0")
 

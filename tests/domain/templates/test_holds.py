@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.accounts import CHART, Account
-from domain.hold_timers import HoldTimers
 from domain.ids import content_id
-from domain.journal import CREDIT, Outcome, Transaction, Verdict
-from domain.memory_ledger import MemoryLedger
+from domain.ledger.accounts import CHART, Account
+from domain.ledger.journal import CREDIT, Outcome, Transaction, Verdict
+from domain.ledger.memory import MemoryLedger
 from domain.templates.currency_exchange import currency_exchange
+from domain.templates.hold_expiry import HoldTimers
 from domain.templates.holds import capture, hold, void
 
 AT_MS = 1_700_000_000_000
@@ -48,13 +48,11 @@ def test_holds_expire_in_order_of_their_end_and_once() -> None:
     timers.add(void(held("ended", AT_MS + 20), effective_at_ms=AT_MS, **FROM), POSTED)
     timers.add(capture("1", held("parted", AT_MS + 25), 1, effective_at_ms=AT_MS, is_final=False, **FROM), POSTED)
     assert AT_MS + 10 == timers.next_ms()
-    again = HoldTimers(timers.snapshot())
-    for watched in (timers, again):
-        assert [] == watched.due(AT_MS + 9)
-        due = watched.due(AT_MS + 30)
-        causes = [one.cause.transaction_id for one in due if one.cause]
-        assert [held(key, AT_MS + ends).id for key, ends in (("soon", 10), ("parted", 25), ("late", 30))] == causes
-        assert [] == watched.due(AT_MS + 99)
+    assert [] == timers.due(AT_MS + 9)
+    due = timers.due(AT_MS + 30)
+    causes = [one.cause.transaction_id for one in due if one.cause]
+    assert [held(key, AT_MS + ends).id for key, ends in (("soon", 10), ("parted", 25), ("late", 30))] == causes
+    assert ([], None) == (timers.due(AT_MS + 99), timers.next_ms())
 
 
 def test_a_hold_that_was_refused_is_not_watched() -> None:

@@ -3,10 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.journal import Entry, Layer, Relation
-from domain.memory_ledger import MemoryLedger
+from domain.ledger.journal import Entry, Layer, Relation
+from domain.ledger.memory import MemoryLedger
 from domain.templates.reversal import reversal
-from tests.domain.ledger_workloads import ACCOUNTS, CASH, START_MS, USER, credit, debit, moved, posting
+from tests.domain.ledger.ledger_workloads import ACCOUNTS, CASH, START_MS, USER, credit, debit, moved, posting
 
 AMOUNTS = st.lists(st.integers(-(10**30), 10**30).filter(bool), min_size=1, max_size=8)
 

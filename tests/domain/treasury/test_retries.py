@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.retries import RetryPolicy, delays_seconds, level, levels
+from domain.treasury.retries import RetryPolicy, delays_seconds, level, levels
 
 POLICIES = st.builds(RetryPolicy, st.integers(1, 99), st.integers(1, 99), st.integers(1, 20), st.integers(0, 20))
 

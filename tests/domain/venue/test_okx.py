@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.money import plain
-from domain.okx_parse import OkxPosition, UnreadablePosition, parse_position
+from domain.venue.okx import OkxPosition, UnreadablePosition, parse_position
 
 
 def row(position: Any, notional: Any, last: Any) -> dict[str, Any]:

@@ -9,14 +9,19 @@ from hypothesis import strategies as st
 
 from domain import topics
 from domain.errors import Rejection
-from domain.messages import DealerTransaction
-from domain.streams import Progress, RawBatch, RawMessage
-from domain.topics import INPUTS, Topic
-from operators.decode import DETAIL_MAX, MESSAGE_BYTES_MAX, Refused, decoder, parser
-from operators.publish import encode
-from tests.flows.streams import (
+from domain.messages.dealer import DealerTransaction
+from domain.messages.ledger import Crossing, Posting
+from domain.streams.records import Progress, RawBatch, RawMessage
+from domain.times import BITCOIN_BEGAN_MS
+from domain.topics import TOPICS, Topic
+from operators.streams.decode import DETAIL_MAX, MESSAGE_BYTES_MAX, Refused, decoder, parser
+from operators.streams.publish import encode
+from tests.operators.test_announce import ORDER, TRANSFER
+from tests.words import (
     START_MS,
+    VENUE,
     cash_flow,
+    correction,
     fill,
     leg,
     liability,
@@ -35,7 +40,7 @@ DOLLARS: dict[str, Any] = {
     "settlement_currency": "USD",
     "settlement_amount": -2_000,
 }
-READ = (*INPUTS, topics.LEDGER_BALANCES)
+READ = tuple(topic for topic in TOPICS if topic.direction != "out")
 
 
 def written(**changes: Any) -> bytes:
@@ -49,10 +54,16 @@ def amount(text: str) -> bytes:
     return written(settlement_amount="AMOUNT").replace(b'"AMOUNT"', text.encode())
 
 
-def read(value: bytes, topic: Topic = topics.DEALER_TRANSACTIONS) -> Any:
+def read(value: bytes, topic: Topic[Any] = topics.DEALER_TRANSACTIONS) -> Any:
     """What one message of a topic becomes."""
-    decode = decoder(topic)
-    return decode(RawBatch(topic.name, 2, START_MS, [RawMessage(7, START_MS, b"key", value)])).records[0].value
+    progress, *bad = decoded(RawBatch(topic.name, 2, START_MS, [RawMessage(7, START_MS, b"key", value)]), topic)
+    (record,) = (*progress.records, *bad)
+    return record.value
+
+
+def decoded(batch: RawBatch, topic: Topic[Any] = topics.MARKET_TICKS) -> Any:
+    """A batch as progress and rejections."""
+    return decoder(topic, lambda message: message)(batch)
 
 
 BAD = {
@@ -174,21 +185,72 @@ def test_good_input_is_a_message(value: bytes) -> None:
     assert isinstance(read(value), DealerTransaction)
 
 
+CROSSING = Crossing(
+    id="c",
+    shard=0,
+    home=1,
+    transaction_id="t",
+    template="TRANSFER",
+    effective_at=START_MS,
+    entries=(("A", "USD", 1, 1, 5), ("B", "USD", 1, -1, 5)),
+    correlation_id="m",
+    source="ledger.postings/0",
+    source_offset=3,
+)
+
+
+def position_told(**changes: Any) -> bytes:
+    """A position with some fields changed."""
+    fields = {"venue": "v", "exposure_cents": -1_000_000, "contracts": -100, "sequence": 1, "as_of": START_MS}
+    return json.dumps(fields | changes).encode()
+
+
+FILLED = {"venue": "v", "id": "f", "client_order_id": "o", "contracts": -5, "price_usd": "40000", "sequence": 1}
+CONTRADICTIONS = {
+    "another sign": (topics.VENUE_POSITIONS, position_told(exposure_cents=1_000_000), "-100 contracts are -1000000 cents"),
+    "another size": (topics.VENUE_POSITIONS, position_told(contracts=-10_000), "-10000 contracts are -100000000 cents"),
+    "another sign of what nobody can value": (
+        topics.VENUE_POSITIONS,
+        position_told(instrument="ETH-USD-SWAP", exposure_cents=5),
+        "different signs",
+    ),
+    "a fill that nobody can value": (
+        topics.VENUE_FILLS,
+        json.dumps(FILLED | {"instrument": "ETH-USD-SWAP", "as_of": START_MS}).encode(),
+        "not an instrument of ours",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CONTRADICTIONS)
+def test_what_contradicts_itself_is_refused_where_it_is_read(name: str) -> None:
+    """What a message says twice has to agree, and what is booked has to have a worth."""
+    topic, value, words = CONTRADICTIONS[name]
+    rejection = read(value, topic)
+    assert "invalid" == rejection.reason
+    assert words in rejection.detail
+
+
 MESSAGES = {
     "dealer.transactions": leg("b1", memo="JournalId:1"),
     "market.ticks": tick(),
-    "venue.positions": position(-100),
+    "venue.positions": position(-1_000_000),
     "venue.balances": pockets(),
     "venue.orders": order_report("o", "filled", 3),
     "venue.transfers": transfer_report("t", "done", 3),
     "venue.fills": fill(-3),
     "venue.cashflows": cash_flow("fee", -7),
     "ledger.balances": liability(5),
+    "hedging.orders": ORDER,
+    "ledger.postings": Posting.model_validate_json(Posting.examples[0]).model_copy(update={"effective_at": START_MS}),
+    "ledger.crossings": CROSSING,
+    "hedging.transfers": TRANSFER,
+    "facts.corrections": correction("venue.positions", VENUE),
 }
 
 
 @pytest.mark.parametrize("topic", READ, ids=lambda topic: topic.name)
-def test_messages_survive_the_wire(topic: Topic) -> None:
+def test_messages_survive_the_wire(topic: Topic[Any]) -> None:
     """A message of every topic that is read is the same after it was written and read."""
     message = MESSAGES[topic.name]
     assert message == read(encode(message), topic)
@@ -196,7 +258,7 @@ def test_messages_survive_the_wire(topic: Topic) -> None:
 
 @pytest.mark.parametrize("topic", READ, ids=lambda topic: topic.name)
 @given(value=st.binary(max_size=200))
-def test_arbitrary_bytes_never_raise(topic: Topic, value: bytes) -> None:
+def test_arbitrary_bytes_never_raise(topic: Topic[Any], value: bytes) -> None:
     """Any bytes at all on any topic become a message or a rejection."""
     assert isinstance(read(value, topic), Rejection | topic.model)
 
@@ -210,7 +272,7 @@ JSON = st.recursive(
 
 @pytest.mark.parametrize("topic", READ, ids=lambda topic: topic.name)
 @given(data=st.data())
-def test_mutated_messages_never_raise(topic: Topic, data: st.DataObject) -> None:
+def test_mutated_messages_never_raise(topic: Topic[Any], data: st.DataObject) -> None:
     """A valid message with a field replaced by any JSON, left out, or with bytes changed, is read or refused."""
     fields = json.loads(encode(MESSAGES[topic.name]))
     name = data.draw(st.sampled_from([*fields, "another"]))
@@ -231,25 +293,48 @@ def test_a_repeated_key_never_gets_through(extra: list[str]) -> None:
 
 
 def test_a_batch_keeps_its_order_and_its_watermark() -> None:
-    """Every message becomes one record with its own coordinates, good and bad in the order in which they came."""
-    batch = RawBatch("market.ticks", 3, 99, [raw(tick(), 5, 40), raw(b"bad", 6, 41), raw(tick("1"), 8, 42)])
-    progress = decoder(topics.MARKET_TICKS)(batch)
+    """Every message becomes one record with its own coordinates, good and bad each in the order in which they came."""
+    told = tick(at_ms=BITCOIN_BEGAN_MS)
+    first_ms, second_ms, third_ms = (BITCOIN_BEGAN_MS + n for n in range(3))
+    batch = RawBatch("market.ticks", 3, 99, [raw(told, 5, first_ms), raw(b"bad", 6, second_ms), raw(told, 8, third_ms)])
+    progress, *bad = decoded(batch)
     assert ("market.ticks/3", 99) == progress[:2]
-    assert [(40, "market.ticks/3", 5), (41, "market.ticks/3", 6), (42, "market.ticks/3", 8)] == [
-        record[:3] for record in progress.records
-    ]
-    assert [False, True, False] == [isinstance(record.value, Rejection) for record in progress.records]
+    assert [(first_ms, "market.ticks/3", 5), (third_ms, "market.ticks/3", 8)] == [one[:3] for one in progress.records]
+    assert [(second_ms, "market.ticks/3", 6)] == [record[:3] for record in bad]
+
+
+DAY_MS = 86_400_000
+
+
+@pytest.mark.parametrize("name", [name for name, topic in topics.BY_NAME.items() if topic.model.happened])
+@pytest.mark.parametrize(
+    ("at_ms", "words"),
+    [
+        (START_MS // 1000, "a thousand times the seconds"),
+        (BITCOIN_BEGAN_MS - 1, "2009-01-02T23:59:59Z"),
+        (BITCOIN_BEGAN_MS, None),
+        (START_MS + DAY_MS, None),
+        (START_MS + DAY_MS + 1, "cannot have happened yet"),
+    ],
+)
+def test_times_are_those_of_what_has_happened(name: str, at_ms: int, words: str | None) -> None:
+    """What comes from outside happened after the first block, and no more than a day ahead of when it came."""
+    message = MESSAGES[name].model_copy(update={MESSAGES[name].happened: at_ms})
+    progress, *bad = decoded(RawBatch(name, 0, 99, [raw(message, 5, START_MS)]), topics.BY_NAME[name])
+    assert (words is None) == bool(progress.records)
+    assert [words in one.value.detail for one in bad] == [True] * (words is not None)
 
 
 def test_an_empty_batch_is_a_watermark() -> None:
     """A heartbeat passes through."""
-    assert Progress("market.ticks/0", 5, []) == decoder(topics.MARKET_TICKS)(RawBatch("market.ticks", 0, 5, []))
+    assert [Progress("market.ticks/0", 5, [])] == decoded(RawBatch("market.ticks", 0, 5, []))
 
 
 def test_a_message_can_be_converted_on_the_way() -> None:
     """What `convert` makes of a message is the record's value."""
     decode = decoder(topics.MARKET_TICKS, lambda message: message.price_usd)
-    assert ["40000"] == [str(record.value) for record in decode(RawBatch("market.ticks", 0, 5, [raw(tick())])).records]
+    (progress,) = decode(RawBatch("market.ticks", 0, 5, [raw(tick())]))
+    assert ["40000"] == [str(record.value) for record in progress.records]
 
 
 def test_the_parser_raises_one_thing_only() -> None:

@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import ConfigError
-from domain.merge import Merge
-from domain.streams import FOREVER_MS, Progress, Record
-from operators.machines import Answers, MachineLogic, resumed
+from domain.streams.records import FOREVER_MS, Progress, Record
+from operators.streams.machines import Answers, Kind, MachineLogic, resumed
 
 SOURCES = ("a", "b")
 
@@ -20,7 +19,6 @@ SOURCES = ("a", "b")
 class Echo:
     """Answers every instant with its values, and wakes `period_ms` after the last thing that it did."""
 
-    version = 1
     period_ms = 7
 
     def __init__(self, snapshot: tuple[Any, ...] | None = None) -> None:
@@ -37,13 +35,19 @@ class Echo:
         self._last_ms = at_ms
         return [("woken", at_ms)]
 
+    def gauges(self) -> dict[str, int]:
+        return {"last_ms": self._last_ms or 0}
+
     def snapshot(self) -> tuple[Any, ...]:
         return self._last_ms, self.forgotten_ms
 
 
-def logic(compact: Any = None, resume: tuple[Any, ...] | None = None) -> MachineLogic:
+ECHO: Kind[Any, Any] = Kind(1, Echo)
+
+
+def logic(resume: tuple[Any, ...] | None = None) -> MachineLogic[Any, Any]:
     """A shard, new or restored."""
-    return resumed(SOURCES, Echo, compact, resume)
+    return resumed("echo", SOURCES, ECHO, resume)
 
 
 TIMES = st.lists(st.integers(0, 60), max_size=10).map(sorted)
@@ -79,13 +83,13 @@ def streams(draw: st.DrawFn) -> tuple[list[list[Progress]], list[list[Progress]]
     return cut(), cut()
 
 
-def answers_of(shard: MachineLogic, activations: Iterable[list[Progress]]) -> list[tuple[int, int, Any]]:
+def answers_of(shard: MachineLogic[Any, Any], activations: Iterable[list[Progress]]) -> list[tuple[int, int, Any]]:
     """Offset, instant and value of every answer."""
     found: list[tuple[int, int, Any]] = []
     for values in activations:
         said, discard = shard.on_batch(values)
         assert discard is False
-        for _, first, answers in said:
+        for _, first, answers, _ in said:
             found += [(first + n, at_ms, answer) for n, (at_ms, answer) in enumerate(answers)]
     return found
 
@@ -112,7 +116,7 @@ def test_time_in_answers_never_goes_back(cuts: tuple[list[list[Progress]], list[
     """Answers come in the order of their instants, below the watermark that comes with them."""
     shard, last_ms = logic(), -1
     for values in cuts[0]:
-        for watermark_ms, _, answers in shard.on_batch(values)[0]:
+        for watermark_ms, _, answers, _ in shard.on_batch(values)[0]:
             for at_ms, _ in answers:
                 assert last_ms <= at_ms <= watermark_ms
                 last_ms = at_ms
@@ -128,7 +132,7 @@ def test_wakes_come_before_records_of_their_instant() -> None:
 def test_an_idle_shard_tells_the_time() -> None:
     """Without answers a shard still says how far it has come, once per step forward."""
     shard = logic()
-    assert [Answers(5, 0, [])] == [*shard.on_batch([Progress("a", 5, []), Progress("b", 9, [])])[0]]
+    assert [(5, 0, [])] == [said[:3] for said in shard.on_batch([Progress("a", 5, []), Progress("b", 9, [])])[0]]
     assert [] == [*shard.on_batch([Progress("b", 20, [])])[0]]
 
 
@@ -140,10 +144,15 @@ def test_no_time_passes_after_the_end() -> None:
 
 
 def test_a_snapshot_of_another_version_is_refused() -> None:
-    """A start over state that this program does not know is one sentence that says what to do."""
+    """A start over state that this program does not know is one sentence, before anything of it is looked at."""
+
+    def restore(snapshot: tuple[Any, ...] | None) -> Echo:
+        assert snapshot is None, "a snapshot of another version was looked at"
+        return Echo()
+
     version, *rest = logic().snapshot()
-    with pytest.raises(ConfigError, match=r"version 2 of a Echo.*empty recovery folder"):
-        logic(resume=(version + 1, *rest))
+    with pytest.raises(ConfigError, match=r"step echo in version 2.*empty recovery folder"):
+        resumed("echo", SOURCES, Kind(1, restore), (version + 1, *rest))
 
 
 def test_a_machine_forgets_when_an_epoch_ends() -> None:
@@ -152,6 +161,22 @@ def test_a_machine_forgets_when_an_epoch_ends() -> None:
     def forget(machine: Any, watermark_ms: int) -> None:
         machine.forgotten_ms = watermark_ms
 
-    shard = MachineLogic(Merge(SOURCES), Echo(), 0, forget)
+    shard = resumed("echo", SOURCES, Kind(1, Echo, forget), None)
     shard.on_batch([Progress("a", 5, []), Progress("b", 9, [])])
     assert (None, 5) == shard.snapshot()[3]
+
+
+def test_a_shard_measures_itself_once_a_second_of_stream_time() -> None:
+    """Gauges of the merge and of the machine come with the first answers of every second, late records among them."""
+    shard = logic()
+    measured: list[dict[str, int]] = []
+    for number, at_ms in enumerate((1_000, 1_500, 2_100)):
+        records = [Record(at_ms - 1, "a", 2 * number, "x"), Record(at_ms + 5, "a", 2 * number + 1, "y")]
+        said = shard.on_batch([Progress("a", at_ms, records), Progress("b", at_ms, [])])[0]
+        measured += [dict(answers.gauges) for answers in said]
+    first, none, second = measured
+    assert ({"watermark_ms": 1_000, "late": 0, "held": 1, "last_ms": 999}, {}) == (first, none)
+    assert 2_100 == second["watermark_ms"]
+    shard.on_batch([Progress("a", 2_100, [Record(7, "a", 9, "late")])])
+    (said,) = shard.on_batch([Progress("a", 3_200, []), Progress("b", 3_200, [])])[0]
+    assert 1 == said.gauges["late"]

@@ -1,13 +1,29 @@
 """What tests of the ledger in Postgres look at: outcomes, entries as rows, and whether the books tie."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
-from domain.journal import Transaction
-from sinks.ledger import PostgresLedger
+from domain.errors import FencedError
+from domain.ledger.journal import Transaction
+from sinks.ledger.writer import PostgresLedger
+from tests.waiting import until
 
 Open = Callable[..., PostgresLedger]
 Sql = Callable[..., list[Any]]
+
+
+def opened_in_turn(open_one: Callable[[], PostgresLedger]) -> PostgresLedger:
+    """Open a writer, once the server has noticed that the one before is gone."""
+    opened: list[PostgresLedger] = []
+
+    def is_open() -> bool:
+        with suppress(FencedError):
+            opened.append(open_one())
+        return bool(opened)
+
+    until(is_open, "the server to notice that the writer before is gone")
+    return opened[0]
 
 
 def outcomes(ledger: Any, transactions: Sequence[Transaction]) -> list[str]:
@@ -88,6 +104,15 @@ _BREACHES = {
     """,
     "debits and credits differ": "SELECT * FROM ledger.trial_balance WHERE NOT is_balanced",
     "the chain of batches is broken": "SELECT * FROM ledger.chain WHERE NOT (is_intact AND is_linked)",
+    "a tally is not what it counts": """
+        SELECT * FROM ledger.tally t FULL JOIN (
+            SELECT b.shard, k.template, k.outcome, count(*) AS n FROM (
+                SELECT batch_id, template, 'posted' AS outcome FROM ledger.tx
+                UNION ALL SELECT batch_id, template, 'rejected' FROM ledger.reject
+                UNION ALL SELECT batch_id, template, 'conflict' FROM ledger.conflict
+            ) k JOIN ledger.batch b USING (batch_id) GROUP BY 1, 2, 3
+        ) c USING (shard, template, outcome) WHERE t.n IS DISTINCT FROM c.n
+    """,
     "a batch is not what it says": """
         SELECT b.batch_id FROM ledger.batch b
         WHERE b.n_tx <> (SELECT count(*) FROM ledger.tx t WHERE t.batch_id = b.batch_id)

@@ -9,11 +9,11 @@ from typing import Any
 
 import psycopg
 
-from domain.accounts import Account
 from domain.ids import content_id, timed_id
-from domain.journal import CREDIT, DEBIT, Cause, Entry, Layer, Relation, Transaction
+from domain.ledger.accounts import Account
+from domain.ledger.journal import CREDIT, DEBIT, Cause, Entry, Layer, Relation, Transaction
 from domain.templates.reversal import reversal
-from sinks.ledger import PostgresLedger
+from sinks.ledger.writer import PostgresLedger
 
 DAY_MS = 86_400_000
 START_MS = 1_714_521_600_000
@@ -102,7 +102,7 @@ _RECORD = b"""
 """
 
 
-_CHAIN_AGAIN = b"""
+CHAIN_AGAIN = b"""
     DO $$
     DECLARE
         b ledger.batch;
@@ -124,7 +124,7 @@ def tell(dsn: str) -> None:
         for shard, accounts, batches in ((0, ACCOUNTS_0, BATCHES_0), (1, ACCOUNTS_1, BATCHES_1)):
             _tell_shard(connection, dsn, shard, accounts, batches)
         as_superuser(connection, _RECORD)
-        as_superuser(connection, _CHAIN_AGAIN)
+        as_superuser(connection, CHAIN_AGAIN)
 
 
 def _tell_shard(

@@ -9,7 +9,7 @@ from typing import Any, LiteralString
 import psycopg
 import pytest
 
-from tests.sinks.intruder import (
+from tests.sinks.ledger.intruder import (
     BITCOIN,
     CASH,
     LEAF,
@@ -276,6 +276,20 @@ def test_a_void_gives_back_what_a_hold_used(intruder: Intruder) -> None:
     refused(intruder, "LG013", lambda: intruder.book(AFTER, moved(USER, CASH, 3), effective_at=NOON))
     intruder.book(AFTER, moved(USER, CASH, -8, PENDING), **about("voids", NEXT))
     intruder.book(MORE[0], moved(USER, CASH, 10), effective_at=NOON)
+
+
+@pytest.mark.usefixtures("limited")
+def test_a_window_is_used_by_what_leaves(intruder: Intruder, chief: Intruder) -> None:
+    """What comes in uses none, and what gives back is welcome also in a window that is over a limit that was lowered."""
+    intruder.book(NEXT, moved(CASH, USER, 50), effective_at=NOON)
+    assert intruder.one("SELECT count(*) FROM ledger.velocity_use") == 0
+    intruder.book(AFTER, moved(USER, CASH, 2, PENDING), effective_at=NOON)
+    intruder.book(MORE[0], moved(USER, CASH, 8), effective_at=NOON)
+    intruder.connection.commit()
+    chief.run("UPDATE ledger.velocity_limit SET amount_max = 3")
+    chief.connection.commit()
+    intruder.book(MORE[1], moved(USER, CASH, -2, PENDING), **about("voids", AFTER))
+    assert intruder.one("SELECT used FROM ledger.velocity_use") == 8
 
 
 WRONG_LIMITS = [(USER, "USD", 0, 1), (USER, "USD", -1, 1), (USER, "USD", 1, -1)]

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from psycopg import sql as composed
 
-from tests.sinks.intruder import CASH, NEW, NO_HASH, POSTED, REJECTED, USER, EntryRow, Intruder, moved, refused, seed
+from tests.sinks.ledger.intruder import CASH, NEW, NO_HASH, POSTED, REJECTED, USER, EntryRow, Intruder, moved, refused, seed
 
 pytestmark = pytest.mark.postgres
 
@@ -186,6 +186,7 @@ def test_a_batch_has_its_entries_in_one_statement(intruder: Intruder) -> None:
 
 def test_a_hold_ends_once_and_one_way(chief: Intruder) -> None:
     """Captured in parts, then as a whole or voided: the end is unique, and only captures have parts."""
+    chief.connection.execute("SET session_replication_role = replica")
     add = "INSERT INTO ledger.resolution (cause_tx_id, relation, part, is_final, tx_id) VALUES (%s, %s, %s, %s, %s)"
 
     def resolve(relation: str, part: int, is_final: bool, by: int) -> None:
@@ -236,11 +237,52 @@ def test_the_chain_cannot_fork_or_be_left(intruder: Intruder) -> None:
     refused(intruder, "LG008", lambda: intruder.batch(prev_hash=b"x" * 32))
 
 
+def test_no_two_batches_follow_the_same_one(chief: Intruder) -> None:
+    """Not even past the guard that looks for the last one."""
+    chief.run("SET session_replication_role = replica")
+    again = "(json_populate_record(b, json_build_object('batch_id', 99))).*"
+    insert = f"INSERT INTO ledger.batch OVERRIDING SYSTEM VALUE SELECT {again} FROM ledger.batch b LIMIT 1"  # noqa: S608
+    refused(chief, "23505", lambda: chief.connection.execute(insert.encode()))
+
+
+def test_a_version_in_the_middle_is_not_left_out(intruder: Intruder) -> None:
+    """The first goes on from what is there, the last is the balance's, and those between are all there."""
+
+    def attempt() -> None:
+        batch_id = intruder.batch(1, 3)
+        intruder.balances(12, 12)
+        intruder.run("UPDATE ledger.balance SET version = 4 WHERE account_id = 101")
+        intruder.header(batch_id, NEW[0], 3)
+        first, second = two(NEW[0])
+        intruder.entries((*first[:7], 5, 10), second, (NEW[0], 4, 101, 3, 1, 1, "USD", 2, 12))
+
+    refused(intruder, "LG004", attempt)
+
+
+def test_a_batch_says_what_its_rows_come_to(intruder: Intruder) -> None:
+    """Without a hash of its rows there is nothing to link, and one that is no SHA-256 is none."""
+    batch = "SELECT 0, {}, 0, 0, 0, 0, 0, '{{}}', hash, {} FROM ledger.batch WHERE shard = 0 ORDER BY batch_id DESC LIMIT 1"
+    columns = "shard, fence, n_tx, n_entries, n_duplicates, n_conflicts, n_rejected, source, prev_hash, content_hash"
+    for code, content_hash in (("23502", "NULL"), ("23514", "'x'")):
+        begin = f"INSERT INTO ledger.batch ({columns}) {batch.format(intruder.fence, content_hash)}"
+        refused(intruder, code, lambda begin=begin: intruder.run(begin))  # type: ignore[misc]
+
+
 def test_a_new_writer_waits_for_the_batch_of_the_old_one(intruder: Intruder, dsn: str) -> None:
     """The fence cannot be raised while a batch is being written."""
     intruder.batch()
     with psycopg.connect(dsn, options="-c lock_timeout=50ms") as other, pytest.raises(psycopg.errors.LockNotAvailable):
         other.execute("UPDATE ledger.writer SET fence = fence + 1")
+
+
+def test_a_beat_is_heard_now(chief: Intruder) -> None:
+    """No word of a writer is from the future, whoever writes it: one that falls silent is noticed by that."""
+    for beat in (
+        "INSERT INTO ledger.writer_beat (shard, fence, beat_at) VALUES (0, 7, now() + INTERVAL '1 year')",
+        "UPDATE ledger.writer_beat SET beat_at = now() + INTERVAL '1 year'",
+    ):
+        chief.run(beat)
+        assert chief.one("SELECT beat_at <= clock_timestamp() FROM ledger.writer_beat")
 
 
 APPEND_ONLY = [
@@ -252,6 +294,7 @@ APPEND_ONLY = [
     "conflict",
     "resolution",
     "effective_delta",
+    "account_change",
     "closed_period",
 ]
 
@@ -268,6 +311,27 @@ def test_history_cannot_be_changed(chief: Intruder, table: str) -> None:
     ]
     for change in changes:
         refused(chief, "LG009", lambda change=change: chief.run(change))  # type: ignore[misc]
+
+
+FORGED: list[tuple[LiteralString, str]] = [
+    ("INSERT INTO ledger.effective_delta VALUES (101, 'USD', 1, '2023-11-14', 9, 1)", "LG016"),
+    ("INSERT INTO ledger.account_change VALUES (99, '[]', now(), 'eve', sha256(''))", "LG016"),
+    ("INSERT INTO ledger.batch_seal VALUES (99, 2)", "LG016"),
+    ("INSERT INTO ledger.balance_seal VALUES (99, 2)", "LG016"),
+    ("INSERT INTO ledger.resolution SELECT tx_id, 'reversed', 0, TRUE, gen_random_uuid() FROM ledger.tx", "LG016"),
+    ("INSERT INTO ledger.resolution VALUES (gen_random_uuid(), 'reversed', 0, TRUE, gen_random_uuid())", "LG016"),
+    ("UPDATE ledger.account SET meaning = 'ours' WHERE account_id = 101", "LG009"),
+    ("UPDATE ledger.account SET currency = 'EUR' WHERE account_id = 101", "LG009"),
+    ("UPDATE ledger.account SET journal = 'Other' WHERE account_id = 101", "LG009"),
+    ("UPDATE ledger.account SET normal_side = -normal_side", "LG009"),
+    ("INSERT INTO ledger.closed_period (closed_until) VALUES ('2020-01-01'), ('2019-01-01')", "LG015"),
+]
+
+
+@pytest.mark.parametrize(("forged", "state"), FORGED)
+def test_what_follows_from_postings_is_not_added_by_hand(chief: Intruder, forged: LiteralString, state: str) -> None:
+    """Sums by date, seals and resolutions come from triggers alone, a used account keeps its meaning, periods go forward."""
+    refused(chief, state, lambda: chief.run(forged))
 
 
 @pytest.mark.parametrize("table", ["account", "balance", "writer"])

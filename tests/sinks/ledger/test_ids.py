@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.books import Known
-from sinks.ledger_ids import RecentIds
+from domain.ledger.books import Known
+from sinks.ledger.ids import RecentIds
 
 IDS = st.integers(0, 60).map("{:03d}".format)
 

@@ -5,23 +5,21 @@ from collections.abc import Callable
 from contextlib import suppress
 from hashlib import sha256
 from threading import Timer
-from time import sleep
 
 import psycopg
 import pytest
 
-from domain.errors import FencedError
-from domain.memory_ledger import MemoryLedger
-from sinks.connecting import connect
-from sinks.ledger import PostgresLedger
-from sinks.ledger_single import post_once
-from tests.domain.ledger_stories import ACCOUNTS, CLOSED_UNTIL_MS, Dice, Expected, Step, runs
-from tests.domain.test_ledger_stories import again, said
-from tests.sinks.ledger_checks import Sql, assert_books_tie
+from domain.ledger.memory import MemoryLedger
+from sinks.ledger.single import post_once
+from sinks.ledger.writer import PostgresLedger
+from sinks.postgres import connect
+from tests.domain.ledger.ledger_stories import ACCOUNTS, CLOSED_UNTIL_MS, Dice, Expected, Step, runs
+from tests.domain.ledger.test_stories import again, said
+from tests.sinks.ledger.checks import Sql, assert_books_tie, opened_in_turn
 
 pytestmark = [pytest.mark.postgres, pytest.mark.crash]
 
-STEPS = int(os.environ.get("BALLAST_LEDGER_STEPS", "100000"))
+STEPS = int(os.environ.get("BALLAST_TEST_LEDGER_STEPS", "100000"))
 STEPS_PER_STORY = 6
 CLOSE = "INSERT INTO ledger.closed_period (closed_until) VALUES (to_timestamp(%s))"
 FREEZE = "UPDATE ledger.account SET status = 'frozen' WHERE code = 'FROZEN'"
@@ -49,13 +47,9 @@ class Life:
         self.happened: dict[str, int] = {}
 
     def opened(self) -> PostgresLedger:
-        """A writer, once the server has noticed that the one before is gone; batches are small, so that many overlap."""
-        for _ in range(200):
-            try:
-                return PostgresLedger(self.dsn, accounts=ACCOUNTS, batch_max=50 + self.dice.below(200))
-            except FencedError:
-                sleep(0.01)
-        return PostgresLedger(self.dsn, accounts=ACCOUNTS)
+        """A writer after the one before; batches are small, so that many overlap."""
+        batch_max = 50 + self.dice.below(200)
+        return opened_in_turn(lambda: PostgresLedger(self.dsn, accounts=ACCOUNTS, batch_max=batch_max))
 
     def live(self, run: Step) -> None:
         """Post a run, in one of several ways."""
@@ -102,7 +96,6 @@ def digest(rows: list[tuple[str, str, str, int, int, str]]) -> str:
     return sha256(repr(sorted(rows)).encode()).hexdigest()
 
 
-@pytest.mark.timeout(600)
 def test_a_long_life_ends_with_books_that_tie(dsn: str, sql: Sql) -> None:
     """Every step gets its expected verdict, whatever happens meanwhile, and the books are those of an undisturbed ledger."""
     PostgresLedger(dsn, accounts=ACCOUNTS).close()

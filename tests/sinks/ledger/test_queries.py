@@ -9,14 +9,14 @@ import psycopg
 import pytest
 from psycopg.rows import TupleRow
 
-from domain.accounts import Account
-from domain.journal import CREDIT, DEBIT
-from sinks.connecting import connect
-from sinks.ledger import PostgresLedger
-from sinks.ledger_queries import QUERIES, ask, names, parameters_of, text_of
-from tests.domain.ledger_workloads import moved
-from tests.sinks.ledger_checks import Sql
-from tests.sinks.ledger_story import (
+from domain.ledger.accounts import Account
+from domain.ledger.journal import CREDIT, DEBIT
+from sinks.ledger.writer import PostgresLedger
+from sinks.postgres import connect
+from sinks.queries import QUERIES, ask, names, text_of
+from tests.domain.ledger.ledger_workloads import moved
+from tests.sinks.ledger.checks import Sql
+from tests.sinks.ledger.story import (
     ALICE,
     BACKDATED,
     BOB,
@@ -36,12 +36,18 @@ Connection = psycopg.Connection[TupleRow]
 FIRST = datetime(2024, 5, 1, tzinfo=UTC)
 PARAMETERS = {
     "account": OWED,
+    "accounts": [CASH, ALICE],
     "as_of": FIRST + timedelta(days=2),
     "since": "-infinity",
     "until": "infinity",
     "axis": "recorded",
     "currency": None,
     "tx_id": CAPTURE.id,
+    "topic": "market.ticks",
+    "partition": None,
+    "offset": None,
+    "row_limit": 5,
+    "id": "b1",
 }
 TIMES = [FIRST + timedelta(hours=hours) for hours in range(0, 100, 3)]
 EDGES = [FIRST + timedelta(days=0.5), FIRST + timedelta(days=1), FIRST + timedelta(hours=13), FIRST + timedelta(hours=29)]
@@ -81,14 +87,14 @@ def test_balances_at_any_time_are_the_sums_of_what_was_there(reader: Connection,
     """By either axis, at many times and at the very moments of things, for leaves and for an account above others."""
     for as_of in [*TIMES, *EDGES]:
         expected = summed(reader, account, f"e.{axis}_at <= %s", as_of)
-        assert expected == asked(reader, f"balance_{axis}", account, as_of)
+        assert expected == asked(reader, f"ledger_balance_{axis}", account, as_of)
 
 
 @pytest.mark.parametrize("axis", ["recorded", "effective"])
 def test_trial_balances_tie_at_any_time(reader: Connection, axis: str) -> None:
     """Every account stands on its side with its balance of that time, and both sides come to the same."""
     for as_of in TIMES:
-        rows = ask(reader, f"trial_balance_{axis}", {"as_of": as_of})
+        rows = ask(reader, f"ledger_trial_balance_{axis}", {"as_of": as_of})
         stands = {row["account"]: row["debit"] - row["credit"] for row in rows if row["layer"] == "settled"}
         assert sum(stands.values()) == 0
         assert summed(reader, CASH, f"e.{axis}_at <= %s", as_of).get(("USD", "settled"), 0) == stands.get(CASH, 0)
@@ -99,12 +105,12 @@ def test_a_late_transaction_changes_the_past_by_effective_time_alone(dsn: str) -
     tell(dsn)
     with connect(dsn, "reader", "test") as connection:
         as_of = FIRST + timedelta(days=1)
-        before = [asked(connection, f"balance_{axis}", BOB, as_of) for axis in ("recorded", "effective")]
+        before = [asked(connection, f"ledger_balance_{axis}", BOB, as_of) for axis in ("recorded", "effective")]
         late = one("later still", 0.7, "DEPOSIT", *both(CASH, BOB, 1_00))
         ledger = PostgresLedger(dsn, accounts=())
         ledger.post([late])
         ledger.close()
-        after = [asked(connection, f"balance_{axis}", BOB, as_of) for axis in ("recorded", "effective")]
+        after = [asked(connection, f"ledger_balance_{axis}", BOB, as_of) for axis in ("recorded", "effective")]
     assert [{("USD", "settled"): 30_00}, {("USD", "settled"): 37_00}] == before
     assert [{("USD", "settled"): 30_00}, {("USD", "settled"): 38_00}] == after
 
@@ -117,7 +123,7 @@ def test_statements_go_from_balance_to_balance(reader: Connection, account: str,
     for since, until in zip(TIMES[:-9], TIMES[9:], strict=True):
         parameters = PARAMETERS | {"account": account, "since": since, "until": until, "axis": axis}
         balances: dict[tuple[str, str], Any] = {}
-        for row in ask(reader, "statement", parameters):
+        for row in ask(reader, "ledger_statement", parameters):
             kind = (row["currency"], row["layer"])
             if row["line"] == "entry":
                 balances[kind] += side * ((row["debit"] or 0) - (row["credit"] or 0))
@@ -134,7 +140,7 @@ def test_statements_go_from_balance_to_balance(reader: Connection, account: str,
 def test_statements_have_no_other_axis(reader: Connection) -> None:
     """An axis that is none is said to be none."""
     with pytest.raises(psycopg.errors.InvalidParameterValue, match="recorded or effective"):
-        ask(reader, "statement", PARAMETERS | {"axis": "sideways"})
+        ask(reader, "ledger_statement", PARAMETERS | {"axis": "sideways"})
 
 
 @pytest.mark.parametrize("name", names())
@@ -142,13 +148,17 @@ def test_named_queries_say_what_they_answer_and_run(reader: Connection, name: st
     """Each begins with a question, names every parameter that it takes and no other, and a reader may run it."""
     comment = [line for line in text_of(name).splitlines() if line.startswith("--")]
     assert "?" in " ".join(comment)
-    assert sorted(parameters_of(name)) == sorted(re.findall(r"^--   (\w+) ", "\n".join(comment), re.MULTILINE))
+    assert sorted(set(re.findall(r"%\(([a-z_]+)\)s", text_of(name)))) == sorted(
+        re.findall(r"^--   (\w+) ", "\n".join(comment), re.MULTILINE)
+    )
     ask(reader, name, PARAMETERS)
 
 
 def test_queries_are_files() -> None:
     """There are some, and each is found by its name."""
-    assert {"balances_of_account", "statement", "trial_balance", "clearing_breaks"} <= set(names())
+    assert {"ledger_balances_of_account", "ledger_statement", "ledger_trial_balance", "ledger_clearing_breaks"} <= set(
+        names()
+    )
     assert names() == sorted(path.stem for path in QUERIES.iterdir())
 
 
@@ -163,7 +173,7 @@ def test_a_clearing_break_ends_when_the_other_side_comes(dsn: str) -> None:
                 f"found {amount}", 3, "TRANSFER_IN", *both("TILL", "CLEARING/1/0", amount), matter="lost on the way"
             )
             ledger.post([arrived])
-            breaks = ask(connection, "clearing_breaks", {"as_of": FIRST + timedelta(days=4)})
+            breaks = ask(connection, "ledger_clearing_breaks", {"as_of": FIRST + timedelta(days=4)})
             seen.append([(row["amount"], row["missing"], row["newest_template"]) for row in breaks])
     ledger.close()
     assert [[(2_00, None, "TRANSFER_IN")], []] == seen
@@ -180,9 +190,9 @@ def test_balances_of_one_account_are_one_range_of_the_primary_key(dsn: str, sql:
     """)
     sql("ANALYZE ledger.account, ledger.balance")
     with connect(dsn, "reader", "test") as connection:
-        text = text_of("balances_of_account").encode()
+        text = text_of("ledger_balances_of_account").encode()
         plan = "\n".join(row[0] for row in connection.execute(b"EXPLAIN " + text, {"account": "USER/777"}))
-        assert 2 == len(ask(connection, "balances_of_account", {"account": "USER/777"}))
+        assert 2 == len(ask(connection, "ledger_balances_of_account", {"account": "USER/777"}))
     assert "Index Scan using balance_pkey" in plan
     assert "Seq Scan" not in plan
 
@@ -196,9 +206,11 @@ def test_a_balance_of_the_past_reads_no_table_whole(dsn: str) -> None:
     with psycopg.connect(dsn, autocommit=True) as owner:
         owner.execute("ANALYZE")
     with connect(dsn, "reader", "test") as connection, connection.transaction():
-        assert {("USD", "settled"): 6000} == asked(connection, "balance_recorded", "A", datetime(2100, 1, 1, tzinfo=UTC))
+        assert {("USD", "settled"): 6000} == asked(
+            connection, "ledger_balance_recorded", "A", datetime(2100, 1, 1, tzinfo=UTC)
+        )
         expected = {("USD", "settled"): 35_00, ("USD", "pending"): -20_00}
-        assert expected == asked(connection, "balance_recorded", BOB, FIRST + timedelta(days=2))
+        assert expected == asked(connection, "ledger_balance_recorded", BOB, FIRST + timedelta(days=2))
         scanned = connection.execute(
             "SELECT relname FROM pg_stat_xact_user_tables WHERE relname IN ('entry', 'tx') AND seq_scan > 0"
         ).fetchall()
@@ -207,6 +219,6 @@ def test_a_balance_of_the_past_reads_no_table_whole(dsn: str) -> None:
 
 def test_what_came_late_is_what_it_was(reader: Connection) -> None:
     """The story's late cheque was effective long before it was recorded."""
-    row = ask(reader, "transaction", {"tx_id": BACKDATED.id})[0]
+    row = ask(reader, "ledger_transaction", {"tx_id": BACKDATED.id})[0]
     assert BACKDATED.effective_at_ms == START_MS + 51_840_000
     assert row["recorded_at"] - row["effective_at"] > timedelta(days=1)

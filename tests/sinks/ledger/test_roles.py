@@ -9,7 +9,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from sinks.migrations import migrate
-from tests.sinks.intruder import NEW, POSTED, Intruder, moved, seed
+from tests.sinks.ledger.intruder import NEW, POSTED, Intruder, moved, seed
 
 pytestmark = pytest.mark.postgres
 
@@ -40,8 +40,9 @@ WRITES = {
         ledger.velocity_limit UPDATE, ledger.velocity_limit DELETE
     """,
     "ballast_executor": """
-        treasury.decision INSERT, treasury.quarantine INSERT, treasury.state_change INSERT, treasury.venue_order INSERT,
-        treasury.venue_order UPDATE, treasury.venue_transfer INSERT, treasury.venue_transfer UPDATE
+        treasury.alert INSERT, treasury.decision INSERT, treasury.gauge INSERT, treasury.gauge UPDATE,
+        treasury.leg_refusal INSERT, treasury.policy INSERT, treasury.quarantine INSERT, treasury.request INSERT,
+        treasury.request UPDATE, treasury.request_change INSERT
     """,
 }
 READS = {
@@ -64,8 +65,8 @@ ALLOWED: list[tuple[str, LiteralString]] = [
     ("ballast_api", "INSERT INTO ledger.closed_period (closed_until, manifest) VALUES ('2023-01-01', '{}')"),
     ("ballast_executor", "SELECT available FROM ledger.balances"),
     ("ballast_executor", "SELECT amount FROM treasury.decision"),
-    ("ballast_executor", "UPDATE treasury.venue_order SET state = 'sent', sent_at = now()"),
-    ("ballast_executor", "UPDATE treasury.venue_transfer SET state = 'sent', sent_at = now()"),
+    ("ballast_executor", "SELECT stage FROM treasury.request_state"),
+    ("ballast_executor", "UPDATE treasury.request SET state = 'sent', stage = 'sent', sent_at = now()"),
     ("ballast_migrator", "CREATE TABLE ledger.more (id INT)"),
     ("ballast_migrator", "ALTER TABLE ledger.entry ADD COLUMN more INT"),
 ]
@@ -73,9 +74,14 @@ ALLOWED: list[tuple[str, LiteralString]] = [
 REFUSED: list[tuple[str, LiteralString, str]] = [
     # What only triggers write.
     ("ballast_writer", "INSERT INTO ledger.batch_seal VALUES (1, 2)", NO_RIGHT),
+    ("ballast_writer", "INSERT INTO ledger.writer_beat VALUES (0, 7, now())", NO_RIGHT),
+    ("ballast_writer", "INSERT INTO ledger.account_change VALUES (99, '[]', now(), 'eve', sha256(''))", NO_RIGHT),
     ("ballast_writer", "INSERT INTO ledger.effective_delta VALUES (101, 'USD', 1, '2023-11-14', 9, 1)", NO_RIGHT),
     ("ballast_writer", "INSERT INTO ledger.velocity_use VALUES (101, 'USD', 60, 0, -9)", NO_RIGHT),
     ("ballast_writer", "UPDATE ledger.velocity_use SET used = 0", NO_RIGHT),
+    ("ballast_writer", "UPDATE ledger.tally SET n = 9", NO_RIGHT),
+    ("ballast_executor", "UPDATE treasury.tally SET n = 9", NO_RIGHT),
+    ("ballast_executor", "INSERT INTO treasury.tally VALUES ('hold', 'hedge/none', 9)", NO_RIGHT),
     (
         "ballast_writer",
         "INSERT INTO ledger.resolution SELECT tx_id, 'voided', 0, TRUE, tx_id FROM ledger.tx",
@@ -125,13 +131,14 @@ REFUSED: list[tuple[str, LiteralString, str]] = [
     ("ballast_api", "UPDATE ledger.account SET code = 'X'", NO_RIGHT),
     # The executor reads books in the form of their views, and asks for nothing twice.
     ("ballast_executor", "SELECT amount FROM ledger.entry", NO_RIGHT),
-    ("ballast_executor", "UPDATE treasury.venue_order SET contracts = 9", NO_RIGHT),
-    ("ballast_executor", "UPDATE treasury.venue_order SET decision_id = 'x'", NO_RIGHT),
-    ("ballast_executor", "UPDATE treasury.venue_transfer SET amount_sats = 9", NO_RIGHT),
+    ("ballast_executor", "UPDATE treasury.request SET body = '{}'", NO_RIGHT),
+    ("ballast_executor", "UPDATE treasury.request SET slot = 'another'", NO_RIGHT),
+    ("ballast_executor", "INSERT INTO treasury.request_state VALUES ('order', 'lost', 'ended', FALSE)", NO_RIGHT),
     ("ballast_executor", "UPDATE treasury.decision SET amount = 9", NO_RIGHT),
     ("ballast_executor", "DELETE FROM treasury.quarantine", NO_RIGHT),
+    ("ballast_executor", "DELETE FROM treasury.gauge", NO_RIGHT),
     ("ballast_executor", "SELECT raw FROM treasury.quarantine", NO_RIGHT),
-    ("ballast_migrator", "DELETE FROM treasury.state_change", "23001"),
+    ("ballast_migrator", "DELETE FROM treasury.request_change", "23001"),
 ]
 
 AROUND_THE_GUARDS: list[LiteralString] = [
@@ -191,9 +198,11 @@ def test_a_role_writes_what_its_work_needs_and_nothing_else(connection: Connecti
 
 @pytest.mark.parametrize("role", READS)
 def test_a_role_reads_whole_schemas_or_nothing(connection: Connection, role: str) -> None:
-    """Every table and view of a schema, those of later migrations included, or none of them."""
+    """Every table and view of a schema, those of later migrations included, or none of them but the states of requests: whoever
+    starts looks whether one is missing."""
     tables = names(connection, TABLES) + names(connection, VIEWS)
-    readable = [table for table in tables if table.split(".")[0] in READS[role]]
+    may_start = role != NOBODY
+    readable = [t for t in tables if t.split(".")[0] in READS[role] or (may_start and t == "treasury.request_state")]
     asked = "SELECT n FROM unnest(%s::TEXT[]) n WHERE has_schema_privilege(%s, split_part(n, '.', 1), 'USAGE')"
     found = connection.execute(asked + " AND has_table_privilege(%s, n, 'SELECT')", (tables, role, role))
     assert readable == [row[0] for row in found]
@@ -269,8 +278,8 @@ def test_functions_that_guard_are_safe(connection: Connection) -> None:
     """They search Postgres' own schema alone; with their owner's rights run these, not a superuser's and not for all."""
     assert names(connection, UNSAFE) == []
     guards = (
-        ["account_changes", "account_has_parent", "balances_move", "balances_open"],
-        ["entries_fit", "headers_fit", "reference_changes"],
+        ["account_changes", "account_has_parent", "account_is_told", "balances_move", "balances_open"],
+        ["entries_fit", "headers_fit", "period_follows", "reference_changes", "tallies_grow"],
     )
     assert names(connection, DEFINERS) == [f"ledger.{name}()" for some in guards for name in some]
 

@@ -1,6 +1,5 @@
 """Sealed periods: what they came to is kept, they take no more, and whatever is changed in them afterwards is noticed."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,13 +7,14 @@ from typing import Any
 import psycopg
 import pytest
 
-from domain.journal import Transaction
-from sinks.connecting import connect
-from sinks.ledger import PostgresLedger
-from sinks.ledger_queries import ask
-from sinks.ledger_single import post_once
-from tests.sinks.ledger_checks import Sql
-from tests.sinks.ledger_story import BOB, CASH, DEPOSIT, as_superuser, both, one, tell
+from domain.ledger.journal import Transaction
+from sinks.ledger.single import post_once
+from sinks.ledger.writer import PostgresLedger
+from sinks.postgres import connect
+from sinks.queries import ask
+from tests.sinks.ledger.checks import Sql
+from tests.sinks.ledger.story import BOB, CASH, DEPOSIT, as_superuser, both, one, tell
+from tests.waiting import PATIENCE_SECONDS, until
 
 pytestmark = pytest.mark.postgres
 
@@ -33,7 +33,7 @@ def seal(dsn: str, day: float) -> dict[str, Any]:
 def seals(dsn: str) -> list[tuple[Any, ...]]:
     """Whether each seal is sound, and what differs."""
     with connect(dsn, "reader", "test") as connection:
-        rows = ask(connection, "seals")
+        rows = ask(connection, "ledger_seals")
     return [(row["is_sound"], [str(day) for day in row["differing_days"]], row["differing_shards"]) for row in rows]
 
 
@@ -59,6 +59,18 @@ def test_a_sealed_period_takes_no_more(dsn: str) -> None:
     assert ["closed_period", None] == [verdict.reason for verdict in ledger.post([late, later]).verdicts]
     ledger.close()
     assert [(True, [], [])] == seals(dsn)
+
+
+def test_nothing_is_closed_before_it_is_over(dsn: str, sql: Sql) -> None:
+    """A seal that ends ahead is refused, and so is whoever writes one without asking the function."""
+    for statement, code in [
+        ("SELECT ledger.seal(now() + interval '1 minute')", "LG015"),
+        ("INSERT INTO ledger.closed_period (closed_until) VALUES (now() + interval '1 minute')", "23514"),
+    ]:
+        with connect(dsn, "api", "test") as connection, pytest.raises(psycopg.Error) as caught:
+            connection.execute(statement)
+        assert code == caught.value.sqlstate
+    assert [] == sql("SELECT * FROM ledger.closed_period")
 
 
 def test_a_seal_cannot_be_put_below_another(dsn: str) -> None:
@@ -117,8 +129,8 @@ def test_a_seal_counts_what_came_while_it_counted(dsn: str, sql: Sql) -> None:
         sealing = pool.submit(seal, dsn, 2)
         until_waiting(sql, 2)
         sql("SELECT pg_advisory_unlock(7)")
-        assert "posted" == posting.result(30)
-        assert [4, 4] == [day["transactions"] for day in sealing.result(30)["days"]]
+        assert "posted" == posting.result(PATIENCE_SECONDS)
+        assert [4, 4] == [day["transactions"] for day in sealing.result(PATIENCE_SECONDS)["days"]]
     assert [(True, [], [])] == seals(dsn)
 
 
@@ -131,8 +143,4 @@ def post(dsn: str, transaction: Transaction) -> str:
 def until_waiting(sql: Sql, count: int) -> None:
     """Return when so many wait for a lock in this database."""
     waiting = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    for _ in range(3000):
-        if len(sql(waiting)) == count:
-            return
-        time.sleep(0.01)
-    pytest.fail(f"{count} should wait for a lock")
+    until(lambda: len(sql(waiting)) == count, f"{count} to wait for a lock")

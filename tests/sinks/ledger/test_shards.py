@@ -4,12 +4,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from domain.accounts import Account
-from domain.clearing import clearing_accounts, post_across, split
-from domain.journal import CREDIT, Transaction
-from sinks.ledger import PostgresLedger
-from tests.domain.ledger_workloads import credit, debit, posting
-from tests.sinks.ledger_checks import Sql, assert_books_tie, outcomes
+from domain.ledger.accounts import CHART, Account
+from domain.ledger.clearing import arriving, clearing_accounts, crossings_of, home_part
+from domain.ledger.journal import CREDIT, Transaction
+from sinks.ledger.writer import PostgresLedger
+from tests.domain.ledger.ledger_workloads import credit, debit, posting
+from tests.sinks.ledger.checks import Sql, assert_books_tie, outcomes
 
 pytestmark = pytest.mark.postgres
 
@@ -37,11 +37,26 @@ def test_two_writers_work_side_by_side(dsn: str, sql: Sql) -> None:
     assert_books_tie(sql)
 
 
+def test_two_that_start_at_once_open_the_chart_once(dsn: str, sql: Sql) -> None:
+    """Whoever comes second finds the accounts that the first has opened, and books on its own."""
+    accounts = [*CHART, *clearing_accounts(range(2))]
+    with ThreadPoolExecutor(2) as pool:
+        opened = list(pool.map(lambda shard: PostgresLedger(dsn, shard, accounts=accounts), range(2)))
+    for ledger in opened:
+        ledger.close()
+    found = sql("SELECT code, account_id FROM ledger.account ORDER BY 1")
+    assert [code for code, _ in found] == sorted(account.code for account in accounts)
+    assert {(one.code, one.id) for one in accounts if one.id} <= set(found)
+
+
 def test_a_transaction_over_both_shards_clears(dsn: str, sql: Sql) -> None:
     """Both parts are posted and the clearing accounts come to zero; what the home shard refuses leaves no part."""
     ledgers = {shard: PostgresLedger(dsn, shard, accounts=ACCOUNTS) for shard in range(2)}
     for number, amount in ((1, 60), (2, 70)):
-        post_across(ledgers, split(paid(number, "U0", "U1", amount), SHARD_OF.__getitem__, 0))
+        own = home_part(paid(number, "U0", "U1", amount), SHARD_OF.__getitem__, 0)
+        if ["posted"] == outcomes(ledgers[0], [own]):
+            parts = [arriving(crossing, 1) for crossing in crossings_of(own)]
+            assert ["posted"] == outcomes(ledgers[1], [part for part in parts if part is not None])
     balances = sql("SELECT account, settled::INT FROM ledger.balances ORDER BY account")
     assert balances == [("CLEARING/0/1", -60), ("CLEARING/1/0", 60), ("U0", -60), ("U1", 60)]
     assert sql("SELECT reason FROM ledger.rejected") == [("over_limit",)]

@@ -11,11 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from domain.journal import Layer, Relation, Transaction, reversal_of
-from domain.memory_ledger import MemoryLedger
-from sinks.connecting import connect
-from sinks.ledger_single import post_once
-from tests.domain.ledger_workloads import (
+from domain.errors import FencedError
+from domain.ledger.journal import Layer, Relation, Transaction, reversal_of
+from domain.ledger.memory import MemoryLedger
+from domain.templates.reversal import reversal
+from sinks.ledger.single import post_once
+from sinks.postgres import connect
+from tests.domain.ledger.ledger_workloads import (
     ACCOUNTS,
     CASH,
     FAST,
@@ -29,8 +31,8 @@ from tests.domain.ledger_workloads import (
     moved,
     posting,
 )
-from tests.sinks.ledger_checks import Open, Sql, assert_books_tie, entries_of, outcomes
-from tests.sinks.test_ledger import FROZEN_AT_FIRST, salted
+from tests.sinks.ledger.checks import Open, Sql, assert_books_tie, entries_of, outcomes
+from tests.sinks.ledger.test_writer import FROZEN_AT_FIRST, salted
 
 pytestmark = pytest.mark.postgres
 
@@ -42,6 +44,39 @@ def single(dsn: str) -> Iterator[psycopg.Connection[Any]]:
     """A connection of somebody who posts now and then."""
     with connect(dsn, "writer", "single") as connection:
         yield connection
+
+
+FORGED = (
+    "INSERT INTO ledger.resolution (cause_tx_id, relation, part, is_final, tx_id) VALUES (%s, %s, %s, %s, gen_random_uuid())"
+)
+
+
+@pytest.mark.parametrize("is_beside", [False, True])
+@pytest.mark.parametrize(
+    ("forged", "expected"),
+    [
+        (("voided", 0, True), ["already_voided", "already_voided", None]),
+        (("captured", 2, True), ["already_captured", "already_captured", None]),
+        (("captured", 1, False), [None, "already_captured", None]),
+    ],
+)
+def test_an_end_that_was_forged_is_an_answer(
+    forged: tuple[str, int, bool],
+    expected: list[str | None],
+    is_beside: bool,
+    open_ledger: Open,
+    sql: Sql,
+    single: psycopg.Connection[Any],
+) -> None:
+    """Whatever somebody wrote of a hold past all guards, the next one that ends it is answered by name, and work goes on."""
+    hold, end = moved(1, CASH, USER, 9, Layer.PENDING), ended(2, moved(1, CASH, USER, 9, Layer.PENDING), Relation.CAPTURES)
+    with closing(open_ledger()) as ledger:
+        ledger.post([hold])
+        sql("SET session_replication_role = replica")
+        sql(FORGED, hold.id, *forged)
+        acts = [end, ended(3, hold, Relation.VOIDS), moved(4, CASH, USER, 1)]
+        verdicts = post_once(single, acts).verdicts if is_beside else ledger.post(acts).verdicts
+    assert expected == [verdict.reason for verdict in verdicts]
 
 
 def test_two_entry_points_give_the_books_of_one(open_ledger: Open, sql: Sql, single: psycopg.Connection[Any]) -> None:
@@ -71,6 +106,34 @@ def test_two_entry_points_give_the_books_of_one(open_ledger: Open, sql: Sql, sin
         assert memory.balances() == ledger.balances()
     assert memory.entry_rows() == entries_of(sql)
     assert_books_tie(sql)
+
+
+def test_a_writer_hears_what_others_post(open_ledger: Open, single: psycopg.Connection[Any]) -> None:
+    """It is told the balances that others changed, once, and every reversal after the batch that it names."""
+    with closing(open_ledger()) as ledger:
+        ledger.post([moved(1, CASH, USER, 5), moved(2, CASH, USER, 3)])
+        first = ledger.heard(0)
+        assert ([], []) == (first.balances, first.taken_back)
+        original = moved(1, CASH, USER, 5)
+        back = reversal(original, original.effective_at_ms)
+        assert back is not None
+        booked = post_once(single, [moved(3, CASH, LIMITED, 1), back])
+        heard = ledger.heard(first.batch_id)
+        assert sorted(booked.balances) == sorted(heard.balances)
+        assert [(back.id, original.id)] == [(one.reversal.id, one.original.id) for one in heard.taken_back]
+        again = ledger.heard(heard.batch_id)
+        assert (heard.batch_id, [], []) == again
+        assert ["duplicate", "posted"] == outcomes(ledger, [moved(3, CASH, LIMITED, 1), moved(4, CASH, USER, 1)])
+        assert [] == ledger.heard(again.batch_id).balances
+        assert [back.id] == [one.reversal.id for one in ledger.heard(0).taken_back]
+
+
+def test_a_writer_whose_shard_was_taken_hears_of_it(open_ledger: Open, sql: Sql) -> None:
+    """It stops instead of saying balances that another one moves."""
+    with closing(open_ledger()) as ledger:
+        sql("UPDATE ledger.writer SET fence = fence + 1 WHERE shard = 0")
+        with pytest.raises(FencedError, match="another writer has taken shard 0"):
+            ledger.heard(0)
 
 
 def test_writer_and_singles_at_the_same_time_lose_nothing(dsn: str, open_ledger: Open, sql: Sql) -> None:

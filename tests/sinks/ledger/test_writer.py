@@ -4,26 +4,36 @@ import json
 from collections.abc import Sequence
 from contextlib import closing
 from itertools import count
+from typing import Any
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from domain.accounts import CHART
-from domain.body import body_hash
 from domain.errors import InvariantError
 from domain.ids import timed_id
-from domain.journal import Cause, Entry, Layer, Matter, Transaction, reversal_of
-from domain.memory_ledger import MemoryLedger
-from domain.templates import user_buys_usd
-from sinks.ledger import PostgresLedger
-from tests.domain.ledger_workloads import ACCOUNTS, CASH, LIMITED, USER, WORKLOADS, credit, debit, moved, posting
-from tests.sinks.ledger_checks import Open, Sql, assert_books_tie, entries_of, outcomes
+from domain.ledger.accounts import CHART, Account, Velocity, chart, numbered
+from domain.ledger.body import body_hash
+from domain.ledger.journal import Cause, Entry, Layer, Matter, Transaction, reversal_of
+from domain.ledger.memory import MemoryLedger
+from domain.pairing.effects import TradePaired, TradeUnpaired
+from domain.pairing.legs import leg_from
+from domain.postings.trades import post_effect
+from domain.templates.exchange_position import decrease_exchange_position
+from domain.templates.user_trades import user_buys_usd
+from sinks.ledger.history import read_legs, read_matters
+from sinks.ledger.writer import PostgresLedger
+from sinks.postgres import connect
+from tests.domain.ledger.ledger_workloads import ACCOUNTS, CASH, LIMITED, USER, WORKLOADS, credit, debit, moved, posting
+from tests.sinks.ledger.checks import Open, Sql, assert_books_tie, entries_of, outcomes
+from tests.words import pair, record
 
 pytestmark = pytest.mark.postgres
 
 FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 FOR_EVER_MS = 4_102_444_800_000
+AT: dict[str, Any] = {"effective_at_ms": 1, "source": "s", "source_offset": 0}
 FROZEN_AT_FIRST = "UPDATE ledger.account SET status = 'frozen' WHERE code = 'FROZEN'"
 
 
@@ -39,7 +49,7 @@ def salted(transactions: Sequence[Transaction], salt: int) -> list[Transaction]:
     return [one._replace(id=other(one.id), cause=about(one.cause), source_offset=salt) for one in transactions]
 
 
-def test_it_is_the_same_as_the_ledger_in_memory(open_ledger: Open, sql: Sql) -> None:
+def test_it_is_the_same_as_the_ledger_in_memory(open_ledger: Open, sql: Sql, dsn: str) -> None:
     """Verdicts, balances, entries and headers are equal on any workload, in any cut, through restarts."""
     salts, memory = count(), MemoryLedger(ACCOUNTS)
     open_ledger().close()
@@ -62,11 +72,34 @@ def test_it_is_the_same_as_the_ledger_in_memory(open_ledger: Open, sql: Sql) -> 
     assert memory.entry_rows() == entries_of(sql)
     start = 1_700_000_000_000
     matters = [Matter(id_, start, start + 1) for id_ in sorted({one.correlation_id for one in memory.transactions()})]
-    assert memory.correlated(matters)
-    assert memory.correlated(matters) == ledger.correlated(matters)
+    assert memory.history().of_matters(matters)
+    with connect(dsn, "reader", "history") as connection:
+        assert memory.history().of_matters(matters) == read_matters(connection, matters)
     assert len(memory.rejected) == sql("SELECT count(*) FROM ledger.reject")[0][0]
     assert len(memory.conflicts) == sql("SELECT count(*) FROM ledger.conflict")[0][0]
     assert_books_tie(sql)
+
+
+def test_trades_are_found_by_their_legs(dsn: str) -> None:
+    """A leg, bitcoin or dollars, leads to all bookings and reversals of its key, as in the ledger in memory, oldest first."""
+    keys = {"1": "one", "2": "one", "3": "other"}
+    trades = [transaction for name, key in keys.items() for transaction in turned(name, key)]
+    memory = MemoryLedger()
+    memory.post(trades)
+    with closing(PostgresLedger(dsn, accounts=CHART)) as ledger:
+        ledger.post(trades)
+    with connect(dsn, "reader", "history") as connection:
+        for ids, count in (([], 0), (["nobody"], 0), (["b1"], 4), (["u3"], 2), (["b1", "u1", "nobody", "u3"], 6)):
+            found = read_legs(connection, ids)
+            assert memory.history().of_legs(ids) == found
+            assert count == len(found)
+
+
+def turned(name: str, key: str) -> list[Transaction]:
+    """A trade, and its reversal."""
+    btc, usd = map(leg_from, pair(name))
+    made = [post_effect(record(kind(btc, usd, 0, key, "dealer.transactions/0", 1))) for kind in (TradePaired, TradeUnpaired)]
+    return [transaction for transaction in made if transaction is not None]
 
 
 def test_a_batch_that_only_repeats_writes_nothing(open_ledger: Open, sql: Sql) -> None:
@@ -163,12 +196,13 @@ def test_a_change_after_the_fact_shows_in_the_chain(open_ledger: Open, sql: Sql)
     assert sql("SELECT batch_id FROM ledger.chain WHERE NOT is_linked") == [(batches[2],)]
 
 
-def test_the_body_hash_can_be_computed_again_from_the_tables(open_ledger: Open, sql: Sql) -> None:
+def test_the_body_hash_can_be_computed_again_from_the_tables(open_ledger: Open, sql: Sql, dsn: str) -> None:
     """Header, entries and metadata as stored give the stored hash: metadata cannot be changed unseen either."""
     ledger = open_ledger()
     meta = {"z": {"b": [1, None, True], "a": "ü\t\\\n\"'\\N\\."}, "aa": 10**25, "b": -1}
     ledger.post([posting(1, debit(CASH, 5), credit(USER, 5), meta=meta)])
-    stored = ledger.correlated([Matter(posting(1).correlation_id, 0, FOR_EVER_MS)])[0]
+    with connect(dsn, "reader", "history") as connection:
+        stored = read_matters(connection, [Matter(posting(1).correlation_id, 0, FOR_EVER_MS)])[0]
     assert meta == stored.meta
     entries = [
         Entry(row["account"], row["currency"], Layer(row["layer"]), row["side"], row["amount"]) for row in entries_of(sql)
@@ -178,7 +212,7 @@ def test_the_body_hash_can_be_computed_again_from_the_tables(open_ledger: Open, 
     assert expected == body_hash(stored._replace(entries=tuple(entries)), text)
 
 
-def test_any_text_comes_back_as_it_was_or_is_refused(open_ledger: Open) -> None:
+def test_any_text_comes_back_as_it_was_or_is_refused(open_ledger: Open, dsn: str) -> None:
     """Hostile text in metadata and sources neither breaks the batch nor changes on its way."""
     ledger, numbers = open_ledger(), count()
 
@@ -188,7 +222,8 @@ def test_any_text_comes_back_as_it_was_or_is_refused(open_ledger: Open) -> None:
         one = posting(next(numbers), debit(CASH, 5), credit(USER, 5), meta={memo: [memo]})
         one = one._replace(source=source, correlation_id=one.id)
         verdict = ledger.post([one]).verdicts[0]
-        stored = ledger.correlated([Matter(one.id, 0, FOR_EVER_MS)])
+        with connect(dsn, "reader", "history") as connection:
+            stored = read_matters(connection, [Matter(one.id, 0, FOR_EVER_MS)])
         assert ("bad_meta" if "\x00" in memo else None) == verdict.reason
         assert ([] if verdict.reason else [one._replace(entries=())]) == stored
 
@@ -243,10 +278,10 @@ def test_views_speak_in_codes(open_ledger: Open, sql: Sql) -> None:
 
 def test_the_chart_is_opened_once(dsn: str, sql: Sql) -> None:
     """A new ledger has the accounts of the chart; an account that is there is left as it is."""
-    PostgresLedger(dsn).close()
-    assert sql("SELECT account_id, code FROM ledger.account ORDER BY 1") == [(one.id, one.code) for one in CHART]
+    PostgresLedger(dsn, accounts=CHART).close()
+    assert sql("SELECT account_id, code FROM ledger.account ORDER BY 1") == [(one.id, one.code) for one in numbered(CHART)]
     sql("UPDATE ledger.account SET min_available = -5 WHERE account_id = 1")
-    ledger = PostgresLedger(dsn)
+    ledger = PostgresLedger(dsn, accounts=CHART)
     assert sql("SELECT min_available FROM ledger.account WHERE account_id = 1") == [(-5,)]
     trade = user_buys_usd(
         100,
@@ -261,6 +296,41 @@ def test_the_chart_is_opened_once(dsn: str, sql: Sql) -> None:
     assert trade is not None
     assert outcomes(ledger, [trade, trade]) == ["posted", "duplicate"]
     ledger.close()
+
+
+def test_venues_are_opened_when_they_are_named(dsn: str, sql: Sql) -> None:
+    """A venue that comes later gets accounts of its own, and what was named before keeps its ids."""
+    shorts = {
+        venue: decrease_exchange_position(5, venue=venue, instrument="i", event_id="1", sequence=1, **AT) for venue in "ab"
+    }
+    ledger = PostgresLedger(dsn, accounts=chart(["a"], ["main"]))
+    assert outcomes(ledger, [one for one in shorts.values() if one]) == ["posted", "rejected"]
+    ledger.close()
+    before = sql("SELECT account_id, code FROM ledger.account ORDER BY 1")
+    ledger = PostgresLedger(dsn, accounts=chart(["b", "a"], ["other", "main"]))
+    again = decrease_exchange_position(7, venue="b", instrument="i", event_id="2", sequence=2, **AT)
+    assert again is not None
+    assert outcomes(ledger, [again]) == ["posted"]
+    ledger.close()
+    assert before == sql("SELECT account_id, code FROM ledger.account ORDER BY 1 LIMIT %s", len(before))
+    assert sql("SELECT settled, leaves FROM ledger.rolled_up_balances WHERE account = 'POSITION'") == [(12, 2)]
+    assert sql("SELECT count(*) FROM ledger.account WHERE is_summary") == [(9,)]
+
+
+def test_limits_of_the_chart_hold_for_accounts_that_get_their_id_here(dsn: str, sql: Sql) -> None:
+    """A velocity limit finds its account by code."""
+    limited = Account(0, "TILL", 1, "Test", velocities=(Velocity("USD", 60, 5),))
+    PostgresLedger(dsn, accounts=[limited]).close()
+    assert sql("SELECT account_id, currency, window_seconds, amount_max FROM ledger.velocity_limit") == [
+        (1000, "USD", 60, 5)
+    ]
+
+
+def test_an_id_that_another_account_has_is_an_error(dsn: str) -> None:
+    """An account of the chart that cannot be opened stops the start: it is not left out."""
+    PostgresLedger(dsn, accounts=[Account(1, "OLD", 1, "Test")]).close()
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        PostgresLedger(dsn, accounts=CHART)
 
 
 def test_posting_nothing_is_nothing(open_ledger: Open, sql: Sql) -> None:

@@ -1,0 +1,1 @@
+"""The demo: the whole treasury on one machine, with simulated users, market and exchange."""

@@ -1,0 +1,1 @@
+"""What people and machines ask of a running Ballast: status, metrics, the promises, the books."""

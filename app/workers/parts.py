@@ -1,0 +1,163 @@
+"""What each flow is joined to as the settings say, one function per flow: Kafka topics, Postgres, exchanges."""
+
+import gc
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import structlog
+
+from app.places.places import Places
+from app.settings import Settings
+from connectors.clock import now_ms
+from connectors.kafka.origin import UNKNOWN, Origin, Seen, Watch
+from connectors.kafka.source import KafkaSource, client_options, list_partitions
+from connectors.rounds import RoundsSource
+from connectors.venue.gateway import START, Cursor, VenueGateway
+from connectors.venue.simulated.client import HttpExchange
+from domain.hedging.policy import Book
+from domain.ledger.accounts import Account, chart
+from domain.ledger.clearing import clearing_accounts
+from domain.postings.single import FOLLOWED
+from domain.topics import TOPICS, Topic
+from flows import everything, execution, hedging, ledger, liability
+from flows.edges import Edges
+from operators.ledger import OpenLedger
+from operators.recall import Memory
+from sinks.decisions import Decisions
+from sinks.gauges import GaugeSink
+from sinks.kafka import KafkaSink
+from sinks.ledger.history import open_history
+from sinks.ledger.standby import await_release
+from sinks.ledger.writer import PostgresLedger
+from sinks.notices import NoticeSink
+from sinks.outbox import PostgresOutbox
+from sinks.quarantine import QuarantineSink
+
+LEDGER_WINDOW_MS = 1000
+BATCH_MESSAGES = 4096
+LIABILITY_SHARD, SINGLES_SHARD = 0, 1
+SHARDS = (LIABILITY_SHARD, SINGLES_SHARD)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Joints:
+    """What the setups of a worker's flows are made from; nothing is opened yet. `origin` is that of what they read."""
+
+    settings: Settings
+    places: Places
+    venue_urls: Mapping[str, str]
+    stopping: Callable[[], bool]
+    origin: Origin = UNKNOWN
+
+    @property
+    def dsn(self) -> str:
+        """Where the database is."""
+        return self.places.dsn
+
+
+def edges(joints: Joints) -> Edges:
+    """Join a flow to Kafka and Postgres; the partitions are listed now."""
+    kafka, lanes = joints.places.kafka, joints.settings.kafka.lanes
+    partitions = list_partitions(kafka, [topic.name for topic in TOPICS if topic.direction != "out"], waits=False)
+
+    counts = Counter(topic for topic, _ in partitions)
+    watch = Watch(kafka, {topic: Seen(id_, counts[topic]) for topic, id_ in joints.origin.topic_ids.items()})
+
+    def source(topics: Sequence[Topic[Any]], at_most: int | None) -> KafkaSource:
+        names = {topic.name for topic in topics}
+        mine = [pair for pair in partitions if pair[0] in names]
+        return KafkaSource(kafka, mine, now_ms, joints.stopping, lanes, at_most or BATCH_MESSAGES, watch.look)
+
+    keepers = (QuarantineSink(joints.dsn), GaugeSink(joints.dsn), NoticeSink(joints.dsn))
+    return Edges(partitions, source, KafkaSink(client_options(kafka)), *keepers)
+
+
+def of_liability(joints: Joints) -> liability.Setup:
+    """How to pair and book; what was read before now may have been booked by an earlier run."""
+    pairing = joints.settings.pairing
+    return liability.Setup(
+        rule=pairing.rule,
+        memory=Memory(now_ms(), pairing.memory_seconds * 1000),
+        leg_age_max_ms=pairing.leg_age_max_seconds * 1000,
+        open_history=lambda: open_history(joints.dsn),
+        ledger=of_ledger(joints, LIABILITY_SHARD),
+    )
+
+
+def of_ledger(joints: Joints, shard: int) -> ledger.Setup:
+    """How to book on a shard."""
+    watched = sorted({book.liability for book in joints.settings.books.values()})
+    return ledger.Setup(shard, partial(open_ledger, joints.dsn, shard, chart_of(joints.settings)), watched, LEDGER_WINDOW_MS)
+
+
+def of_singles(joints: Joints) -> ledger.Setup:
+    """How to book single postings: on a shard of their own, from where money may go on to the accounts of the chart."""
+    accounts = chart_of(joints.settings)
+    charted = frozenset(account.code for account in accounts)
+
+    def shard_of(code: str) -> int:
+        return LIABILITY_SHARD if code in charted else SINGLES_SHARD
+
+    open_shard = partial(open_ledger, joints.dsn, SINGLES_SHARD, accounts)
+    return ledger.Setup(SINGLES_SHARD, open_shard, [], LEDGER_WINDOW_MS, FOLLOWED, shard_of)
+
+
+def of_hedging(joints: Joints) -> hedging.Setup:
+    """How each book decides."""
+    books = books_of(joints.settings)
+    policies = [book.policy for book in books]
+    return hedging.Setup(books, lambda: Decisions(joints.dsn, policies).record)
+
+
+def of_execution(joints: Joints) -> execution.Setup:
+    """Who reserves, and a gateway per venue that has an address."""
+    policy = joints.settings.execution
+    outbox = partial(PostgresOutbox, joints.dsn, now_ms, policy)
+    for venue in joints.settings.venues.keys() - joints.venue_urls.keys():
+        log.warning(
+            "venue.has_no_address", venue=venue, consequence="nothing is sent there, and nothing is heard from there"
+        )
+
+    def gateway(venue: str, url: str, cursor: Cursor | None) -> VenueGateway:
+        exchange = HttpExchange(url, joints.settings.venues[venue].timeout_seconds)
+        return VenueGateway(venue, exchange, outbox(), now_ms, policy=policy, cursor=cursor or START)
+
+    gateways = {venue: partial(gateway, venue, url) for venue, url in joints.venue_urls.items()}
+    poll_ms = min(venue.poll_ms for venue in joints.settings.venues.values())
+    return execution.Setup(outbox, RoundsSource(gateways, joints.stopping, poll_ms))
+
+
+def of_everything(joints: Joints) -> everything.Setup:
+    """The setups of all flows in one process."""
+    return everything.Setup(of_liability(joints), of_hedging(joints), of_execution(joints), of_singles(joints))
+
+
+def chart_of(settings: Settings) -> tuple[Account, ...]:
+    """The accounts to book on: those of the venues and books that the settings name, and those always there."""
+    return chart(settings.venues, settings.books)
+
+
+def books_of(settings: Settings) -> list[Book]:
+    """The books, each with its own policy or the one of all."""
+    record_all = settings.run.record_decisions == "all"
+    return [
+        Book(name, book.venue, book.policy or settings.hedging, book.liability, book.instrument, record_all)
+        for name, book in settings.books.items()
+    ]
+
+
+def open_ledger(dsn: str, shard: int, accounts: Sequence[Account]) -> OpenLedger:
+    """The ledger's writer, with a thread that waits for the database while the flow goes on.
+
+    One that has just been killed is waited for; one that lives is not, and then this raises `FencedError`.
+    """
+    await_release(dsn, shard)
+    ledger = PostgresLedger(dsn, shard, accounts=[*accounts, *clearing_accounts(SHARDS)])
+    gc.freeze()  # a million balances are not garbage, and need not be looked through for some
+    return OpenLedger(ledger, ThreadPoolExecutor(1, f"ledger {shard}").submit)

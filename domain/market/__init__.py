@@ -1,0 +1,1 @@
+"""What is traded: the inverse swap that hedges, its worth, margin and profit."""

@@ -1,0 +1,1 @@
+"""Buffers and conversions; so far only when a conversion job is tried again."""

@@ -1,0 +1,284 @@
+"""Books postings in the middle of a flow, so that everything downstream acts on what was committed.
+
+The step takes the ledger as an argument, by the shape that `domain.ledger.journal.Ledger` defines; it is the one step that
+does more than compute. It merges its sources by stream time, posts what is complete, and answers with a verdict per posting
+and the balances that changed. A posting that is repeated after a crash is found to be a duplicate and its present balances
+are given again. Once a second of stream time it asks the ledger what others have posted beside it, such as a person who
+takes a trade back, and tells of that. Then it says again what the watched balances are, so that whoever decides on them can
+tell a balance that did not change from a ledger that has fallen silent.
+
+While the database writes one run of postings the flow goes on: at most one run is on its way, what comes meanwhile makes the
+next one, and its answers are given as soon as they are there. Each look at a run waits some milliseconds for it, in which small
+runs are booked, since an answer is worth more at once; between two looks the others in the process have their turn. So runs
+are as large as the database is slow. Until they are answered, postings are part of the step's snapshot.
+
+Holds that reach their end expire here: a run stops before the first instant at which a hold may be due, and goes on when it
+is known whether that hold is still open. So what is posted does not depend on how the stream was cut.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, wait
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import NamedTuple
+
+import bytewax.operators as op
+from bytewax.operators import StatefulBatchLogic
+
+from domain.errors import BOOKS_STAY, ConfigError
+from domain.ledger.balances import balance_message
+from domain.ledger.journal import Balance, Booked, Judged, Ledger, TakenBack, Transaction
+from domain.messages.ledger import LedgerBalance
+from domain.streams.merge import Merge
+from domain.streams.records import FOREVER_MS, Progress, Record, Snapshot
+from domain.templates.hold_expiry import HoldTimers
+from operators.streams.feeds import Feed
+from operators.streams.machines import Answers, Pulse, named, of_version
+
+Work = Callable[[], list[Booked]]
+Submit = Callable[[Work], "Future[list[Booked]]"]
+"""Runs work now or in the background; one after the other."""
+
+Answer = Judged | TakenBack | LedgerBalance
+Posting = Record[Transaction]
+
+HEARTBEAT_MS = 1000
+READY_MAX = 20_000
+"""With so many postings ready, the flow waits for the database after all."""
+WAIT_SECONDS = 0.005
+"""A small run is booked in that time, and its answer is worth more now than at the next look; no look waits for longer."""
+LOOK = timedelta(milliseconds=1)
+"""How soon after a look the next one is due, if nothing comes before."""
+VERSION = 3
+
+
+class OpenLedger(NamedTuple):
+    """A ledger that was opened for one step, and who does its work."""
+
+    ledger: Ledger
+    submit: Submit
+
+
+class BookingLogic(StatefulBatchLogic[Progress[Transaction], Answers[Answer], Snapshot]):
+    """The writer of one ledger shard.
+
+    `window_ms` is how much stream time one batch may span: 1 makes what is emitted independent of how the stream was cut,
+    more makes it fast. `unanswered` are the records of a snapshot whose answers were still to come, `heard_batch_id` is up
+    to where it had told of what others posted, and `newest_batch` was the last of the ledger: a ledger that ends before it has
+    lost what the saved places have passed, and nobody would book that again, so it is refused.
+    """
+
+    def __init__(
+        self,
+        merge: Merge[Transaction],
+        opened: OpenLedger,
+        watched: Sequence[tuple[str, str]],
+        window_ms: int,
+        *,
+        next_offset: int = 0,
+        unanswered: Sequence[Posting] = (),
+        heard_batch_id: int = 0,
+        newest_batch: int = 0,
+    ) -> None:
+        _refuse_older(opened.ledger.newest_batch(), newest_batch)
+        self._merge = merge
+        self._ledger, self._submit = opened
+        self._window_ms = window_ms
+        self._next_offset = next_offset
+        self._ready = list(unanswered)
+        # The run on its way to the database, in the batches that it is posted in, and what to wait for.
+        self._run: list[list[Posting]] = []
+        self._booked: Future[list[Booked]] | None = None
+        self._said_ms = -1
+        # Accounts that were never booked are worth zero; whoever decides on them must hear it.
+        self._watched = {key: Balance(*key, 0, 0, 0, 0, 0, 0, 0) for key in watched}
+        self._heartbeat_due_ms = 0
+        self._heard_batch_id = heard_batch_id
+        self._opening: list[Balance] | None = list(self._ledger.balances())
+        self._timers = HoldTimers(self._ledger.open_holds())
+        self._pulse = Pulse()
+
+    def on_batch(self, values: list[Progress[Transaction]]) -> tuple[Iterable[Answers[Answer]], bool]:
+        """Post what is complete now; answer what was posted before, as soon as it is."""
+        for progress in values:
+            self._merge.add(progress)
+        self._ready += self._merge.release()
+        answers = [*self._opened(), *self._advanced()]
+        if self._booked is not None:
+            wait((self._booked,), WAIT_SECONDS)
+        while self._booked is not None and not self._is_writing():
+            answers += [*self._answered(), *self._advanced()]
+        return self._say(answers), False
+
+    def on_notify(self) -> tuple[Iterable[Answers[Answer]], bool]:
+        """Look whether what was posted is booked by now."""
+        return self.on_batch([])
+
+    def notify_at(self) -> datetime | None:
+        """While something is on its way to the database, look again soon: nobody may come by for long."""
+        return None if self._booked is None else datetime.now(UTC) + LOOK  # noqa: TID251 - Bytewax wants system time
+
+    def on_eof(self) -> tuple[Iterable[Answers[Answer]], bool]:
+        """Nothing more comes: post and answer everything."""
+        answers = [*self._advanced()]
+        while self._booked is not None:
+            answers += [*self._answered(), *self._advanced()]
+        return self._say(answers), False
+
+    def _advanced(self) -> Iterator[tuple[int, Answer]]:
+        """Post run after run until nothing is left, or the database has not answered; all but the last are answered here."""
+        while (self._ready or self._is_due()) and not (self._is_writing() and len(self._ready) < READY_MAX):
+            yield from self._answered()
+            # What was due before may have ended by what has just been answered.
+            if run := self._next():
+                self._post(run)
+
+    def _is_writing(self) -> bool:
+        return self._booked is not None and not self._booked.done()
+
+    def _is_due(self) -> bool:
+        due_ms = self._timers.next_ms()
+        return due_ms is not None and due_ms <= self._merge.watermark_ms < FOREVER_MS
+
+    def _next(self) -> list[Posting]:
+        """Return the expiries that are due by the next instant; or else the records before a hold may be due."""
+        expiries = self._timers.due(self._ready[0].at_ms if self._ready else self._merge.watermark_ms)
+        if expiries:
+            return [Record(max(e.effective_at_ms, self._said_ms), e.source, e.source_offset, e) for e in expiries]
+        cut = _cut(self._ready, self._timers.next_ms())
+        run, self._ready = self._ready[:cut], self._ready[cut:]
+        return run
+
+    def _post(self, run: list[Posting]) -> None:
+        self._run = [list(window) for _, window in groupby(run, key=lambda record: record.at_ms // self._window_ms)]
+        batches = [[record.value for record in window] for window in self._run]
+        self._booked = self._submit(lambda: [self._ledger.post(batch) for batch in batches])
+
+    def _answered(self) -> Iterator[tuple[int, Answer]]:
+        if self._booked is None:
+            return
+        answers = zip(self._run, self._booked.result(), strict=True)
+        self._run, self._booked = [], None
+        for window, booked in answers:
+            for record, verdict in zip(window, booked.verdicts, strict=True):
+                self._timers.add(record.value, verdict)
+                yield record.at_ms, Judged(record.value, verdict)
+            for balance in booked.balances:
+                yield self._noted(balance, window[-1].at_ms)
+
+    def _say(self, answers: list[tuple[int, Answer]]) -> list[Answers[Answer]]:
+        if self._run:
+            # What is on its way is not answered, so time has not passed it yet.
+            watermark_ms = max(self._said_ms, self._run[0][0].at_ms)
+        else:
+            watermark_ms = self._merge.watermark_ms
+            answers += self._heartbeat()
+        if not answers and watermark_ms <= self._said_ms:
+            return []
+        said = Answers(watermark_ms, self._next_offset, answers, self._gauges(watermark_ms))
+        self._said_ms = watermark_ms
+        self._next_offset += len(answers)
+        return [said]
+
+    def _opened(self) -> Iterator[tuple[int, Answer]]:
+        balances, self._opening = self._opening, None
+        at_ms = self._merge.watermark_ms
+        for balance in balances or ():
+            yield self._noted(balance, at_ms if 0 <= at_ms < FOREVER_MS else 0)
+
+    def _noted(self, balance: Balance, at_ms: int) -> tuple[int, LedgerBalance]:
+        key = (balance.account, balance.currency)
+        if key in self._watched:
+            self._watched[key] = balance
+        return at_ms, balance_message(balance, at_ms)
+
+    def _heartbeat(self) -> Iterator[tuple[int, Answer]]:
+        now_ms = self._merge.watermark_ms
+        if self._heartbeat_due_ms <= now_ms < FOREVER_MS:
+            self._heartbeat_due_ms = now_ms + HEARTBEAT_MS
+            yield from self._heard(now_ms)
+            for balance in self._watched.values():
+                yield now_ms, balance_message(balance, now_ms)
+
+    def _heard(self, now_ms: int) -> Iterator[tuple[int, Answer]]:
+        self._heard_batch_id, changed, taken_back = self._ledger.heard(self._heard_batch_id)
+        for balance in changed:
+            yield self._noted(balance, now_ms)
+        for one in taken_back:
+            yield now_ms, one
+
+    def _gauges(self, watermark_ms: int) -> Mapping[str, int]:
+        if not self._pulse.beats(watermark_ms):
+            return {}
+        return {**self._merge.gauges(), "watermark_ms": watermark_ms, "open_holds": len(self._timers)}
+
+    def snapshot(self) -> Snapshot:
+        """Waits for what is on its way: an epoch ends with its postings booked, answered or not."""
+        if self._booked is not None:
+            self._booked.result()
+        under_way = [record for window in self._run for record in window]
+        unanswered = [tuple(record) for record in (*under_way, *self._ready)]
+        return (
+            VERSION,
+            self._next_offset,
+            self._merge.snapshot(),
+            unanswered,
+            self._heard_batch_id,
+            self._ledger.newest_batch(),
+        )
+
+
+def _refuse_older(newest: int, saved: int) -> None:
+    if newest < saved:
+        msg = (
+            f"the ledger ends with batch {newest}, and what this flow has saved comes after batch {saved}: the database was "
+            f"restored as it was before. To book what it has lost, {BOOKS_STAY}"
+        )
+        raise ConfigError(msg)
+
+
+def _cut(ready: Sequence[Posting], due_ms: int | None) -> int:
+    """Return how many records come before the first instant at which a hold may be due, those among them included."""
+    for number, record in enumerate(ready):
+        if due_ms is not None and record.at_ms >= due_ms and number:
+            return number
+        ends_ms = record.value.expires_at_ms
+        if ends_ms is not None and (due_ms is None or ends_ms < due_ms):
+            due_ms = ends_ms
+    return len(ready)
+
+
+def book(
+    name: str,
+    postings: Feed[Transaction],
+    shard: int,
+    open_ledger: Callable[[], OpenLedger],
+    watched: Sequence[tuple[str, str]],
+    window_ms: int,
+) -> Feed[Answer]:
+    """Post a feed of transactions to one shard of the ledger; out come `Judged` values and `LedgerBalance` messages."""
+    key = f"ledger-{shard:02d}"
+
+    def build(resume: Snapshot | None) -> BookingLogic:
+        started = (0, None, (), 0, 0) if resume is None else of_version(name, VERSION, resume)
+        next_offset, merge, unanswered, heard_batch_id, newest_batch = started
+        return BookingLogic(
+            Merge[Transaction](postings.sources, merge),
+            open_ledger(),
+            watched,
+            window_ms,
+            next_offset=next_offset,
+            unanswered=[Record(*record) for record in unanswered],
+            heard_batch_id=heard_batch_id,
+            newest_batch=newest_batch,
+        )
+
+    keyed = op.map(f"{name}_to_shard", postings.stream, lambda progress: (key, progress))
+    return Feed(named(name, op.stateful_batch(name, keyed, build)), (f"{name}/{key}",))
+
+
+def at_once(work: Work) -> "Future[list[Booked]]":
+    """Submit by doing the work right here, for ledgers that wait for nobody."""
+    done: Future[list[Booked]] = Future()
+    done.set_result(work())
+    return done

@@ -1,0 +1,41 @@
+"""The picture of a running demo: its bands are those of the policy."""
+
+from decimal import Decimal
+
+import pytest
+
+from app.demo.view import gauge, picture
+from domain.hedging.policy import Policy
+from domain.hedging.reference_funding import FundingPolicy
+from domain.hedging.reference_hedge import HedgePolicy
+from tests.app.reports.test_metrics import STATUS
+
+LIMITS = Policy(
+    hedge=HedgePolicy(low_bound_ratio_shorting=Decimal("0.9"), high_bound_ratio_shorting=Decimal("1.1")),
+    funding=FundingPolicy(low_bound_ratio_leverage=Decimal("1.5"), high_bound_ratio_leverage=Decimal("4.5")),
+)
+
+
+def test_the_bands_are_those_of_the_policy() -> None:
+    """Whatever the settings say, the ratio and the leverage are drawn within it."""
+    told = {"last_decisions": {}, "price_usd": "40000", "leverage": "4.6"}
+    table = picture(STATUS | told, LIMITS)
+    rows = dict(zip(*(column._cells for column in table.columns), strict=True))
+    assert "band 0.9 to 1.1" in str(rows["hedge ratio"])
+    assert ("green", "red") == (rows["hedge ratio"].style, rows["leverage"].style)
+    assert "band 1.5 to 4.5" in str(rows["leverage"])
+
+
+@pytest.mark.parametrize(
+    ("value", "style"), [("0.89", "red"), ("0.9", "green"), ("1.1", "green"), ("1.11", "red"), ("99", "red")]
+)
+def test_a_gauge_is_green_within_its_band(value: str, style: str) -> None:
+    """Its bounds belong to it; a value beyond the end of the bar stands at its end."""
+    drawn = gauge(value, Decimal("0.9"), Decimal("1.1"))
+    assert style == drawn.style
+    assert 1 == str(drawn).count("█")
+
+
+def test_what_is_not_known_has_no_bar() -> None:
+    """Without anything to compare with there is nothing to draw."""
+    assert "-" == str(gauge(None, Decimal(1), Decimal(2)))
