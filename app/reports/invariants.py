@@ -61,16 +61,21 @@ WHERE r.template IN ('USER_BUYS_USD', 'USER_SELLS_USD') AND NOT EXISTS (
     SELECT FROM ledger.tx t WHERE t.source = 'console/rebookings' AND t.meta ->> 'rebooks' = r.tx_id::TEXT
 )
 """
-BOOKED_FLOWS = "SELECT meta ->> 'venue', meta ->> 'flow_id' FROM ledger.tx WHERE meta -> 'flow_id' IS NOT NULL"
-BOOKED_FILLS = (
-    f"SELECT meta ->> 'venue', meta ->> 'event_id' FROM ledger.tx WHERE template IN ('{FILL_BOUGHT}', '{FILL_SOLD}')"  # noqa: S608 - built of constants
-)
+JUDGED = """
+SELECT j.meta ->> 'venue', j.meta ->> %(name)s FROM (
+    SELECT template, meta FROM ledger.tx UNION ALL SELECT template, payload -> 'meta' FROM ledger.reject
+) j WHERE j.meta -> %(name)s IS NOT NULL AND j.template <> ALL(%(but)s)
+"""
+"""What an exchange names by an id, and the ledger has booked or rejected by that name."""
 IN_SUSPENSE = f"""
 SELECT f.meta ->> 'event_id' FROM ledger.tx f
 JOIN treasury.request r ON (r.kind, r.client_id) = (%s, f.meta ->> 'client_order_id')
 WHERE f.template IN ('{FILL_BOUGHT}', '{FILL_SOLD}') AND NOT EXISTS (
     SELECT FROM ledger.tx p WHERE p.template IN ('{INCREASE_EXCHANGE_POSITION}', '{DECREASE_EXCHANGE_POSITION}')
     AND (p.meta ->> 'venue', p.meta ->> 'event_id') = (f.meta ->> 'venue', f.meta ->> 'event_id')
+) AND NOT EXISTS (
+    SELECT FROM ledger.reject j WHERE j.template IN ('{INCREASE_EXCHANGE_POSITION}', '{DECREASE_EXCHANGE_POSITION}')
+    AND (j.payload -> 'meta' ->> 'venue', j.payload -> 'meta' ->> 'event_id') = (f.meta ->> 'venue', f.meta ->> 'event_id')
 )
 """  # noqa: S608 - built of constants
 UNBALANCED = """
@@ -191,22 +196,21 @@ def last_words(messages: Iterable[RawMessage]) -> dict[str, str | None]:
 
 
 def _postings_accounted_for(evidence: Evidence) -> Iterable[str]:
-    flows = set(evidence.connection.execute(BOOKED_FLOWS))
-    fills = set(evidence.connection.execute(BOOKED_FILLS))
+    flows = _judged(evidence, "flow_id", [])
+    fills = _judged(evidence, "event_id", [INCREASE_EXCHANGE_POSITION, DECREASE_EXCHANGE_POSITION])
     missing = [
         flow.id for flow in _told(evidence, VENUE_CASHFLOWS) if flow.amount_sats and (flow.venue, flow.id) not in flows
     ]
     missing += [fill.id for fill in _told(evidence, VENUE_FILLS) if (fill.venue, fill.id) not in fills]
-    if len(missing) > _rejected_count(evidence):
+    if missing:
         yield f"{len(missing)} fills and cash flows are not in the ledger, such as {missing[0]}"
     suspended = [name for (name,) in evidence.connection.execute(IN_SUSPENSE.encode(), [ORDER.name])]
-    if len(suspended) > _rejected_count(evidence):
+    if suspended:
         yield f"{len(suspended)} fills of our orders are in suspense and not in the position, such as {suspended[0]}"
 
 
-def _rejected_count(evidence: Evidence) -> int:
-    row = evidence.connection.execute("SELECT count(*) FROM ledger.reject").fetchone()
-    return int(row[0]) if row else 0
+def _judged(evidence: Evidence, name: str, but: list[str]) -> set[tuple[str, str]]:
+    return set(evidence.connection.execute(JUDGED, {"name": name, "but": but}))
 
 
 def _readable_or_quarantined(evidence: Evidence, topic: Topic[Any]) -> Iterable[str]:

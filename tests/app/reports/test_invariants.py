@@ -36,6 +36,11 @@ EXPLAINED = "(SELECT tx_id FROM ledger.tx WHERE template LIKE '%EXCHANGE_POSITIO
 CASH_FLOW = "(SELECT tx_id FROM ledger.tx WHERE meta -> 'flow_id' IS NOT NULL ORDER BY tx_id DESC LIMIT 1)"
 NEWEST = "(SELECT client_id FROM treasury.request WHERE kind = '{}' ORDER BY reserved_at DESC LIMIT 1)"
 NEWEST_ORDER, NEWEST_TRANSFER = NEWEST.format("order"), NEWEST.format("transfer")
+ANOTHER_REJECTED = (
+    "WITH another AS (INSERT INTO ledger.reject SELECT gen_random_uuid(), batch_id, 9999, 'insufficient_funds', NULL, NULL, NULL,"
+    " template, source, source_offset, body_hash, '{\"meta\": {}}' FROM ledger.tx LIMIT 1)"
+)
+"""Something else that the ledger rejected excuses nothing."""
 AT_THE_FIRST = "UPDATE treasury.request SET reserved_at = (SELECT min(reserved_at) FROM treasury.request WHERE kind = '{}')"
 
 
@@ -49,16 +54,20 @@ def _copied(table: str, where: str, **changes: str) -> str:
 BREACHES: dict[str, tuple[str, str, set[str]]] = {
     "a trade is gone": (f"DELETE FROM ledger.tx WHERE tx_id = {TRADE}", "is in 0 places", {"I1", "I2"}),
     "a fill is gone": (
-        f"DELETE FROM ledger.tx WHERE tx_id = {FILL}",
+        f"{ANOTHER_REJECTED} DELETE FROM ledger.tx WHERE tx_id = {FILL}",
         "fills and cash flows are not in the ledger",
         {"I1"},
     ),
     "a fill of ours is left in suspense": (
-        f"DELETE FROM ledger.tx WHERE tx_id = {EXPLAINED}",
+        f"{ANOTHER_REJECTED} DELETE FROM ledger.tx WHERE tx_id = {EXPLAINED}",
         "fills of our orders are in suspense",
         {"I1"},
     ),
-    "a cash flow is gone": (f"DELETE FROM ledger.tx WHERE tx_id = {CASH_FLOW}", "not in the ledger", {"I1"}),
+    "a cash flow is gone": (
+        f"{ANOTHER_REJECTED} DELETE FROM ledger.tx WHERE tx_id = {CASH_FLOW}",
+        "not in the ledger",
+        {"I1"},
+    ),
     "an unreadable message is gone": ("DELETE FROM treasury.quarantine", "is not in quarantine", {"I1"}),
     "an unreadable message has other bytes": (
         "UPDATE treasury.quarantine SET raw = set_byte(raw, 0, get_byte(raw, 0) # 1) WHERE raw <> ''",
