@@ -38,7 +38,7 @@ NEWEST = "(SELECT client_id FROM treasury.request WHERE kind = '{}' ORDER BY res
 NEWEST_ORDER, NEWEST_TRANSFER = NEWEST.format("order"), NEWEST.format("transfer")
 ANOTHER_REJECTED = (
     "WITH another AS (INSERT INTO ledger.reject SELECT gen_random_uuid(), batch_id, 9999, 'insufficient_funds', NULL, NULL, NULL,"
-    " template, source, source_offset, body_hash, '{\"meta\": {}}' FROM ledger.tx LIMIT 1)"
+    " 'TRANSFER', source, source_offset, body_hash, '{\"meta\": {}}' FROM ledger.tx LIMIT 1)"
 )
 """Something else that the ledger rejected excuses nothing."""
 AT_THE_FIRST = "UPDATE treasury.request SET reserved_at = (SELECT min(reserved_at) FROM treasury.request WHERE kind = '{}')"
