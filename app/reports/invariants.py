@@ -62,21 +62,15 @@ WHERE r.template IN ('USER_BUYS_USD', 'USER_SELLS_USD') AND NOT EXISTS (
 )
 """
 JUDGED = """
-SELECT j.meta ->> 'venue', j.meta ->> %(name)s FROM (
+SELECT j.template, j.meta ->> 'venue', j.meta ->> %(name)s FROM (
     SELECT template, meta FROM ledger.tx UNION ALL SELECT template, payload -> 'meta' FROM ledger.reject
-) j WHERE j.meta -> %(name)s IS NOT NULL AND j.template <> ALL(%(but)s)
+) j WHERE j.meta -> %(name)s IS NOT NULL
 """
 """What an exchange names by an id, and the ledger has booked or rejected by that name."""
-IN_SUSPENSE = f"""
-SELECT f.meta ->> 'event_id' FROM ledger.tx f
+FILLS_OF_OURS = f"""
+SELECT f.meta ->> 'venue', f.meta ->> 'event_id' FROM ledger.tx f
 JOIN treasury.request r ON (r.kind, r.client_id) = (%s, f.meta ->> 'client_order_id')
-WHERE f.template IN ('{FILL_BOUGHT}', '{FILL_SOLD}') AND NOT EXISTS (
-    SELECT FROM ledger.tx p WHERE p.template IN ('{INCREASE_EXCHANGE_POSITION}', '{DECREASE_EXCHANGE_POSITION}')
-    AND (p.meta ->> 'venue', p.meta ->> 'event_id') = (f.meta ->> 'venue', f.meta ->> 'event_id')
-) AND NOT EXISTS (
-    SELECT FROM ledger.reject j WHERE j.template IN ('{INCREASE_EXCHANGE_POSITION}', '{DECREASE_EXCHANGE_POSITION}')
-    AND (j.payload -> 'meta' ->> 'venue', j.payload -> 'meta' ->> 'event_id') = (f.meta ->> 'venue', f.meta ->> 'event_id')
-)
+WHERE f.template IN ('{FILL_BOUGHT}', '{FILL_SOLD}')
 """  # noqa: S608 - built of constants
 UNBALANCED = """
 SELECT tx_id::text, currency, layer FROM ledger.entry
@@ -196,21 +190,26 @@ def last_words(messages: Iterable[RawMessage]) -> dict[str, str | None]:
 
 
 def _postings_accounted_for(evidence: Evidence) -> Iterable[str]:
-    flows = _judged(evidence, "flow_id", [])
-    fills = _judged(evidence, "event_id", [INCREASE_EXCHANGE_POSITION, DECREASE_EXCHANGE_POSITION])
+    flows = {(venue, name) for _, venue, name in _judged(evidence, "flow_id")}
+    events = _judged(evidence, "event_id")
+    fills = {(venue, name) for template, venue, name in events if template in (FILL_BOUGHT, FILL_SOLD)}
     missing = [
         flow.id for flow in _told(evidence, VENUE_CASHFLOWS) if flow.amount_sats and (flow.venue, flow.id) not in flows
     ]
     missing += [fill.id for fill in _told(evidence, VENUE_FILLS) if (fill.venue, fill.id) not in fills]
     if missing:
         yield f"{len(missing)} fills and cash flows are not in the ledger, such as {missing[0]}"
-    suspended = [name for (name,) in evidence.connection.execute(IN_SUSPENSE.encode(), [ORDER.name])]
+    moves = (INCREASE_EXCHANGE_POSITION, DECREASE_EXCHANGE_POSITION)
+    explained = {(venue, name) for template, venue, name in events if template in moves}
+    ours = evidence.connection.execute(FILLS_OF_OURS.encode(), [ORDER.name])
+    suspended = [name for venue, name in ours if (venue, name) not in explained]
     if suspended:
         yield f"{len(suspended)} fills of our orders are in suspense and not in the position, such as {suspended[0]}"
 
 
-def _judged(evidence: Evidence, name: str, but: list[str]) -> set[tuple[str, str]]:
-    return set(evidence.connection.execute(JUDGED, {"name": name, "but": but}))
+def _judged(evidence: Evidence, name: str) -> list[tuple[str, str, str]]:
+    """Template, venue and id of all that has this name of an id in its metadata."""
+    return list(evidence.connection.execute(JUDGED, {"name": name}))
 
 
 def _readable_or_quarantined(evidence: Evidence, topic: Topic[Any]) -> Iterable[str]:
