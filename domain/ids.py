@@ -5,6 +5,7 @@ the rest is a BLAKE2b digest of what the transaction stands for. Where somebody 
 its name, and those bits are zero. The layout is that of a version 8 UUID (RFC 9562).
 """
 
+from functools import lru_cache
 from hashlib import blake2b
 
 _SEPARATOR = "\x1f"
@@ -17,8 +18,14 @@ def _digest(size: int, parts: tuple[str, ...]) -> str:
 def timed_id(at_ms: int, *parts: str) -> str:
     """A UUID that sorts by `at_ms` (epoch milliseconds, 0 to 2**48 - 1) and names `parts`."""
     h = _digest(10, parts)
+    return f"{_time(at_ms)}-8{h[:3]}-8{h[3:6]}-{h[6:18]}"
+
+
+@lru_cache(1024)
+def _time(at_ms: int) -> str:
+    # Much happens in the same millisecond, and what has a name outside has no time at all.
     t = f"{at_ms:012x}"
-    return f"{t[:8]}-{t[8:]}-8{h[:3]}-8{h[3:6]}-{h[6:18]}"
+    return f"{t[:8]}-{t[8:]}"
 
 
 def timeless_id(*parts: str) -> str:

@@ -15,14 +15,14 @@ from domain import topics
 from domain.ledger.journal import History, Transaction
 from domain.messages.venue import OrderReport
 from domain.pairing.book import Rule
-from domain.pairing.legs import leg_from
+from domain.pairing.booked import BookedLegs
 from domain.postings.trades import post_effect
 from domain.postings.venue import post_cash_flow, post_fill
 from domain.venue.fills import FillBook
 from flows import ledger
 from flows.edges import Edges, Told, tell
 from operators import announce
-from operators.legs import quick_leg
+from operators.legs import arrival_from, quick_arrival
 from operators.pairing import pairing
 from operators.recall import Memory, recall
 from operators.streams.feeds import Feed, Raw, read, read_as, remade, together
@@ -41,13 +41,14 @@ INPUTS = (
 
 @dataclass(frozen=True)
 class Setup:
-    """The pairing rule, what it remembers by itself, when a waiting leg is too old, and who is asked for what it does not
-    remember; and the ledger that the postings go to."""
+    """The pairing rule, what it remembers by itself, when a waiting leg is too old, who is asked for what it does not
+    remember, and what need not be asked about; and the ledger that the postings go to."""
 
     rule: Rule
     memory: Memory
     leg_age_max_ms: int
     open_history: Callable[[], History]
+    booked: BookedLegs
     ledger: ledger.Setup
 
 
@@ -60,11 +61,11 @@ class Liability(NamedTuple):
 
 def build(raw: Raw, orders: Feed[OrderReport], own: Setup) -> Liability:
     """Turn what dealer and exchange say into postings; `raw` brings the facts, and may bring other topics."""
-    legs = read_as(raw, topics.DEALER_TRANSACTIONS, leg_from, quick_leg)
+    legs = read_as(raw, topics.DEALER_TRANSACTIONS, arrival_from, quick_arrival)
     fills = read(raw, topics.VENUE_FILLS)
     cash_flows = read(raw, topics.VENUE_CASHFLOWS)
 
-    arrivals = recall("recall", legs.good, own.open_history, own.memory)
+    arrivals = recall("recall", legs.good, own.open_history, own.memory, own.booked)
     kind = pairing(own.rule, own.leg_age_max_ms, own.memory.span_ms)
     paired = machine("pair", arrivals, PAIRS, lambda _: "", kind)
 

@@ -7,12 +7,11 @@ topic, and the topic its key.
 from collections.abc import Collection, Iterator
 from typing import Literal
 
-from pydantic_core import to_json
-
 from domain.ids import content_id
 from domain.ledger.accounts import at_venue
+from domain.ledger.body import quoted
 from domain.ledger.clearing import crossings_of
-from domain.ledger.journal import Judged, Outcome, TakenBack, Transaction, Verdict
+from domain.ledger.journal import Judged, NamedLeg, Outcome, TakenBack, Transaction, Verdict, named_legs
 from domain.messages.fields import Message
 from domain.messages.ledger import LedgerVerdict
 from domain.messages.legs import LegRefusal, WaitingLeg
@@ -71,20 +70,25 @@ def taken_back(record: Record[TakenBack]) -> Iterator[Outgoing]:
 
 def user_trade(transaction: Transaction, at_ms: int) -> Outgoing:
     """Return a trade that is booked; it is said again when a replay finds it booked, so that nobody downstream misses it."""
-    btc, usd = transaction.meta["btc_leg"], transaction.meta["usd_leg"]
+    btc, usd = _legs(transaction.meta)
+    reverses = transaction.reverses
     # By far the most frequent message: written from its fields, which were validated when the legs were read.
-    trade = {
-        "schema_version": 1,
-        "transaction_id": transaction.id,
-        "buys": "USD" if transaction.template in BUYS else "BTC",
-        "amount_sats": btc["amount"],
-        "amount_cents": usd["amount"],
-        "btc_leg_id": btc["id"],
-        "usd_leg_id": usd["id"],
-        "created_at": transaction.effective_at_ms,
-        "reverses": transaction.reverses,
-    }
-    return Outgoing(USER_TRADES.name, at_ms, transaction.id.encode(), to_json(trade))
+    buys = "USD" if transaction.template in BUYS else "BTC"
+    trade = (
+        f'{{"schema_version":1,"transaction_id":{quoted(transaction.id)},"buys":"{buys}",'
+        f'"amount_sats":{btc.amount},"amount_cents":{usd.amount},'
+        f'"btc_leg_id":{quoted(btc.id)},"usd_leg_id":{quoted(usd.id)},'
+        f'"created_at":{transaction.effective_at_ms},"reverses":{"null" if reverses is None else quoted(reverses)}}}'
+    )
+    return Outgoing(USER_TRADES.name, at_ms, transaction.id.encode(), trade.encode())
+
+
+def _legs(meta: str) -> tuple[NamedLeg, NamedLeg]:
+    named = named_legs(meta)
+    if named.btc_leg is None or named.usd_leg is None:
+        msg = f"the metadata of a user trade names two legs, and not {meta}"
+        raise ValueError(msg)
+    return named.btc_leg, named.usd_leg
 
 
 def verdict_of(record: Record[Judged]) -> LedgerVerdict:
@@ -115,17 +119,17 @@ def not_booked(record: Record[Judged]) -> Alert:
     """Return the alert that the ledger refuses what has happened: the books lack it until somebody books it again."""
     transaction, verdict = record.value
     where = f" on {verdict.account} in {verdict.currency}" if verdict.account else ""
-    what = f"{transaction.template} {transaction.id}{_legs(transaction)}"
+    what = f"{transaction.template} {transaction.id}{_of_legs(transaction)}"
     told = f"{what} was rejected as {verdict.reason}{where}, so the books lack it"
     way = f"mend the cause, then: ballast ledger rebook {transaction.id}"
     return _alert("not_booked", "critical", transaction.id, f"{told}; {way}", record.at_ms)
 
 
-def _legs(transaction: Transaction) -> str:
+def _of_legs(transaction: Transaction) -> str:
     if transaction.template not in TRADES:
         return ""
-    btc, usd = transaction.meta["btc_leg"], transaction.meta["usd_leg"]
-    return f", {usd['amount']} cents for {btc['amount']} sats of legs {btc['id']} and {usd['id']},"
+    btc, usd = _legs(transaction.meta)
+    return f", {usd.amount} cents for {btc.amount} sats of legs {btc.id} and {usd.id},"
 
 
 def too_old(record: Record[LegTooOld]) -> Alert:

@@ -7,15 +7,18 @@ are given again. Once a second of stream time it asks the ledger what others hav
 takes a trade back, and tells of that. Then it says again what the watched balances are, so that whoever decides on them can
 tell a balance that did not change from a ledger that has fallen silent.
 
-While the database writes one run of postings the flow goes on: at most one run is on its way, what comes meanwhile makes the
-next one, and its answers are given as soon as they are there. Each look at a run waits some milliseconds for it, in which small
-runs are booked, since an answer is worth more at once; between two looks the others in the process have their turn. So runs
-are as large as the database is slow. Until they are answered, postings are part of the step's snapshot.
+While the database writes one run of postings the flow goes on: what comes meanwhile makes the next run, and answers are given as
+soon as they are there. So runs are as large as the database is slow. The next one is sent when all before it are answered, or
+when enough wait to fill a batch, so that the writer has that to fold while it writes: small runs one behind the other would
+cost more than they gain. Each look at a run waits some milliseconds for it, in which small runs are booked, since an answer is
+worth more at once; between two looks the others in the process have their turn. Until they are answered, postings are part of
+the step's snapshot.
 
 Holds that reach their end expire here: a run stops before the first instant at which a hold may be due, and goes on when it
 is known whether that hold is still open. So what is posted does not depend on how the stream was cut.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from datetime import UTC, datetime, timedelta
@@ -29,34 +32,49 @@ from domain.errors import BOOKS_STAY, ConfigError
 from domain.ledger.balances import balance_message
 from domain.ledger.journal import Balance, Booked, Judged, Ledger, TakenBack, Transaction
 from domain.messages.ledger import LedgerBalance
+from domain.pairing.booked import BookedLegs, booked_trades
 from domain.streams.merge import Merge
 from domain.streams.records import FOREVER_MS, Progress, Record, Snapshot
 from domain.templates.hold_expiry import HoldTimers
 from operators.streams.feeds import Feed
 from operators.streams.machines import Answers, Pulse, named, of_version
+from operators.streams.packing import Packing
 
-Work = Callable[[], list[Booked]]
-Submit = Callable[[Work], "Future[list[Booked]]"]
-"""Runs work now or in the background; one after the other."""
+Post = Callable[[Sequence[Transaction]], "Future[Booked]"]
+"""Posts after all that was posted before, now or in the background."""
 
 Answer = Judged | TakenBack | LedgerBalance
 Posting = Record[Transaction]
 
 HEARTBEAT_MS = 1000
+FULL = 2_000
+"""So many postings are worth a batch of their own, whatever is on its way."""
+BATCHES_UNDER_WAY_MAX = 3
+"""One is written, one is folded, and one waits."""
 READY_MAX = 20_000
 """With so many postings ready, the flow waits for the database after all."""
 WAIT_SECONDS = 0.005
 """A small run is booked in that time, and its answer is worth more now than at the next look; no look waits for longer."""
 LOOK = timedelta(milliseconds=1)
 """How soon after a look the next one is due, if nothing comes before."""
-VERSION = 3
+VERSION = 4
+PACKING = Packing(Transaction)
 
 
 class OpenLedger(NamedTuple):
-    """A ledger that was opened for one step, and who does its work."""
+    """A ledger that was opened for one step, how it is posted to, and where the legs of what is posted are noted."""
 
     ledger: Ledger
-    submit: Submit
+    post: Post
+    booked: BookedLegs | None = None
+
+
+class _UnderWay(NamedTuple):
+    """Postings of one window that were sent, when the first of their holds may be due, and the answer to come."""
+
+    window: Sequence[Posting]
+    due_ms: int | None
+    booked: "Future[Booked]"
 
 
 class BookingLogic(StatefulBatchLogic[Progress[Transaction], Answers[Answer], Snapshot]):
@@ -65,7 +83,8 @@ class BookingLogic(StatefulBatchLogic[Progress[Transaction], Answers[Answer], Sn
     `window_ms` is how much stream time one batch may span: 1 makes what is emitted independent of how the stream was cut,
     more makes it fast. `unanswered` are the records of a snapshot whose answers were still to come, `heard_batch_id` is up
     to where it had told of what others posted, and `newest_batch` was the last of the ledger: a ledger that ends before it has
-    lost what the saved places have passed, and nobody would book that again, so it is refused.
+    lost what the saved places have passed, and nobody would book that again, so it is refused. `full` is how many postings fill
+    a batch.
     """
 
     def __init__(
@@ -79,22 +98,25 @@ class BookingLogic(StatefulBatchLogic[Progress[Transaction], Answers[Answer], Sn
         unanswered: Sequence[Posting] = (),
         heard_batch_id: int = 0,
         newest_batch: int = 0,
+        full: int = FULL,
     ) -> None:
         _refuse_older(opened.ledger.newest_batch(), newest_batch)
         self._merge = merge
-        self._ledger, self._submit = opened
+        self._ledger, self._post, self._booked_legs = opened
+        if self._booked_legs is not None:
+            waiting = [record.value for record in (*unanswered, *merge.waiting())]
+            self._booked_legs.begin(booked_trades(waiting))
         self._window_ms = window_ms
         self._next_offset = next_offset
         self._ready = list(unanswered)
-        # The run on its way to the database, in the batches that it is posted in, and what to wait for.
-        self._run: list[list[Posting]] = []
-        self._booked: Future[list[Booked]] | None = None
+        self._full = full
+        self._under_way: deque[_UnderWay] = deque()
         self._said_ms = -1
         # Accounts that were never booked are worth zero; whoever decides on them must hear it.
         self._watched = {key: Balance(*key, 0, 0, 0, 0, 0, 0, 0) for key in watched}
         self._heartbeat_due_ms = 0
         self._heard_batch_id = heard_batch_id
-        self._opening: list[Balance] | None = list(self._ledger.balances())
+        self._opening: list[Balance] | None = list(self._ledger.balances(self._watched))
         self._timers = HoldTimers(self._ledger.open_holds())
         self._pulse = Pulse()
 
@@ -104,10 +126,9 @@ class BookingLogic(StatefulBatchLogic[Progress[Transaction], Answers[Answer], Sn
             self._merge.add(progress)
         self._ready += self._merge.release()
         answers = [*self._opened(), *self._advanced()]
-        if self._booked is not None:
-            wait((self._booked,), WAIT_SECONDS)
-        while self._booked is not None and not self._is_writing():
-            answers += [*self._answered(), *self._advanced()]
+        if self._under_way:
+            wait((self._under_way[0].booked,), WAIT_SECONDS)
+            answers += self._advanced()
         return self._say(answers), False
 
     def on_notify(self) -> tuple[Iterable[Answers[Answer]], bool]:
@@ -116,60 +137,73 @@ class BookingLogic(StatefulBatchLogic[Progress[Transaction], Answers[Answer], Sn
 
     def notify_at(self) -> datetime | None:
         """While something is on its way to the database, look again soon: nobody may come by for long."""
-        return None if self._booked is None else datetime.now(UTC) + LOOK  # noqa: TID251 - Bytewax wants system time
+        return datetime.now(UTC) + LOOK if self._under_way else None  # noqa: TID251 - Bytewax wants system time
 
     def on_eof(self) -> tuple[Iterable[Answers[Answer]], bool]:
         """Nothing more comes: post and answer everything."""
         answers = [*self._advanced()]
-        while self._booked is not None:
+        while self._under_way:
             answers += [*self._answered(), *self._advanced()]
         return self._say(answers), False
 
     def _advanced(self) -> Iterator[tuple[int, Answer]]:
-        """Post run after run until nothing is left, or the database has not answered; all but the last are answered here."""
-        while (self._ready or self._is_due()) and not (self._is_writing() and len(self._ready) < READY_MAX):
-            yield from self._answered()
+        """Answer what is booked, and post run after run until nothing is left, or what is on its way has to be waited for."""
+        while True:
+            while self._under_way and (self._under_way[0].booked.done() or len(self._ready) >= READY_MAX):
+                yield from self._answered()
             # What was due before may have ended by what has just been answered.
-            if run := self._next():
-                self._post(run)
+            run = self._next()
+            if not run:
+                return
+            self._send(run)
 
-    def _is_writing(self) -> bool:
-        return self._booked is not None and not self._booked.done()
+    def _next(self) -> Sequence[Posting]:
+        """Return what is to be posted now: nothing, or the expiries that are due, or records before a hold may be due."""
+        if not self._under_way:
+            return self._expired() or self._cut()
+        on_its_way = sum(len(one.window) for one in self._under_way)
+        is_worth_it = len(self._ready) >= self._full and on_its_way < BATCHES_UNDER_WAY_MAX * self._full
+        return self._cut() if is_worth_it else ()
 
-    def _is_due(self) -> bool:
-        due_ms = self._timers.next_ms()
-        return due_ms is not None and due_ms <= self._merge.watermark_ms < FOREVER_MS
+    def _expired(self) -> Sequence[Posting]:
+        """Return the expiries that are due by the next instant, when nothing is on its way that could end their holds."""
+        now_ms = self._ready[0].at_ms if self._ready else self._merge.watermark_ms
+        due = self._timers.due(now_ms) if now_ms < FOREVER_MS else []
+        return [Record(max(one.effective_at_ms, self._said_ms), one.source, one.source_offset, one) for one in due]
 
-    def _next(self) -> list[Posting]:
-        """Return the expiries that are due by the next instant; or else the records before a hold may be due."""
-        expiries = self._timers.due(self._ready[0].at_ms if self._ready else self._merge.watermark_ms)
-        if expiries:
-            return [Record(max(e.effective_at_ms, self._said_ms), e.source, e.source_offset, e) for e in expiries]
-        cut = _cut(self._ready, self._timers.next_ms())
+    def _cut(self) -> Sequence[Posting]:
+        """Take the records before the first instant at which a hold may be due, by what is known, or on its way."""
+        known = (self._timers.next_ms(), *(one.due_ms for one in self._under_way))
+        due_ms = min((ms for ms in known if ms is not None), default=None)
+        if self._under_way and due_ms is not None and self._ready[0].at_ms >= due_ms:
+            return ()
+        cut, _ = _before_due(self._ready, due_ms)
         run, self._ready = self._ready[:cut], self._ready[cut:]
         return run
 
-    def _post(self, run: list[Posting]) -> None:
-        self._run = [list(window) for _, window in groupby(run, key=lambda record: record.at_ms // self._window_ms)]
-        batches = [[record.value for record in window] for window in self._run]
-        self._booked = self._submit(lambda: [self._ledger.post(batch) for batch in batches])
+    def _send(self, run: Sequence[Posting]) -> None:
+        if self._booked_legs is not None:
+            self._booked_legs.note(record.value for record in run)
+        for _, records in groupby(run, key=lambda record: record.at_ms // self._window_ms):
+            window = list(records)
+            _, due_ms = _before_due(window, None)
+            self._under_way.append(_UnderWay(window, due_ms, self._post([record.value for record in window])))
 
     def _answered(self) -> Iterator[tuple[int, Answer]]:
-        if self._booked is None:
-            return
-        answers = zip(self._run, self._booked.result(), strict=True)
-        self._run, self._booked = [], None
-        for window, booked in answers:
-            for record, verdict in zip(window, booked.verdicts, strict=True):
-                self._timers.add(record.value, verdict)
-                yield record.at_ms, Judged(record.value, verdict)
-            for balance in booked.balances:
-                yield self._noted(balance, window[-1].at_ms)
+        """Wait for the first that is on its way, and answer it."""
+        window, _, answer = self._under_way[0]
+        booked = answer.result()
+        self._under_way.popleft()
+        for record, verdict in zip(window, booked.verdicts, strict=True):
+            self._timers.add(record.value, verdict)
+            yield record.at_ms, Judged(record.value, verdict)
+        for balance in booked.balances:
+            yield self._noted(balance, window[-1].at_ms)
 
     def _say(self, answers: list[tuple[int, Answer]]) -> list[Answers[Answer]]:
-        if self._run:
+        if self._under_way:
             # What is on its way is not answered, so time has not passed it yet.
-            watermark_ms = max(self._said_ms, self._run[0][0].at_ms)
+            watermark_ms = max(self._said_ms, self._under_way[0].window[0].at_ms)
         else:
             watermark_ms = self._merge.watermark_ms
             answers += self._heartbeat()
@@ -214,15 +248,14 @@ class BookingLogic(StatefulBatchLogic[Progress[Transaction], Answers[Answer], Sn
 
     def snapshot(self) -> Snapshot:
         """Waits for what is on its way: an epoch ends with its postings booked, answered or not."""
-        if self._booked is not None:
-            self._booked.result()
-        under_way = [record for window in self._run for record in window]
-        unanswered = [tuple(record) for record in (*under_way, *self._ready)]
+        for one in self._under_way:
+            one.booked.result()
+        under_way = [record for one in self._under_way for record in one.window]
         return (
             VERSION,
             self._next_offset,
-            self._merge.snapshot(),
-            unanswered,
+            PACKING.pack_merge(self._merge.snapshot()),
+            PACKING.pack([*under_way, *self._ready]),
             self._heard_batch_id,
             self._ledger.newest_batch(),
         )
@@ -237,15 +270,16 @@ def _refuse_older(newest: int, saved: int) -> None:
         raise ConfigError(msg)
 
 
-def _cut(ready: Sequence[Posting], due_ms: int | None) -> int:
-    """Return how many records come before the first instant at which a hold may be due, those among them included."""
+def _before_due(ready: Sequence[Posting], due_ms: int | None) -> tuple[int, int | None]:
+    """Return how many records come before the first instant at which a hold may be due, those among them included, and when
+    that is."""
     for number, record in enumerate(ready):
         if due_ms is not None and record.at_ms >= due_ms and number:
-            return number
+            return number, due_ms
         ends_ms = record.value.expires_at_ms
         if ends_ms is not None and (due_ms is None or ends_ms < due_ms):
             due_ms = ends_ms
-    return len(ready)
+    return len(ready), due_ms
 
 
 def book(
@@ -263,12 +297,12 @@ def book(
         started = (0, None, (), 0, 0) if resume is None else of_version(name, VERSION, resume)
         next_offset, merge, unanswered, heard_batch_id, newest_batch = started
         return BookingLogic(
-            Merge[Transaction](postings.sources, merge),
+            Merge[Transaction](postings.sources, merge and PACKING.unpack_merge(merge)),
             open_ledger(),
             watched,
             window_ms,
             next_offset=next_offset,
-            unanswered=[Record(*record) for record in unanswered],
+            unanswered=PACKING.unpack(unanswered),
             heard_batch_id=heard_batch_id,
             newest_batch=newest_batch,
         )
@@ -277,8 +311,12 @@ def book(
     return Feed(named(name, op.stateful_batch(name, keyed, build)), (f"{name}/{key}",))
 
 
-def at_once(work: Work) -> "Future[list[Booked]]":
-    """Submit by doing the work right here, for ledgers that wait for nobody."""
-    done: Future[list[Booked]] = Future()
-    done.set_result(work())
-    return done
+def at_once(ledger: Ledger) -> OpenLedger:
+    """Return a ledger that is posted to right here: for those that wait for nobody."""
+
+    def post(transactions: Sequence[Transaction]) -> "Future[Booked]":
+        done: Future[Booked] = Future()
+        done.set_result(ledger.post(transactions))
+        return done
+
+    return OpenLedger(ledger, post)

@@ -1,4 +1,4 @@
-"""The short way from a line of the dealer's wallet to a leg: it accepts fast, and leaves all else to who can explain.
+"""The short way from a line of the dealer's wallet to a leg that arrives: it accepts fast, and leaves all else to others.
 
 A leg is by far the most frequent message. What is plainly one is read here by msgspec; whatever is odd in any way is None, and
 then the model reads it (`domain/messages/dealer.py`), which also accepts it or says what is wrong with it. So nothing is
@@ -7,20 +7,24 @@ same verdicts over lines that were changed at random.
 """
 
 import re
-from decimal import Decimal
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from domain.messages.dealer import DealerTransaction
 from domain.messages.fields import AMOUNT_MAX
-from domain.money import worth_cents
-from domain.pairing.legs import Leg
+from domain.money import MONEY
+from domain.pairing.effects import Arrival, arrival_of
+from domain.pairing.legs import Leg, leg_from, pairing_key
+from domain.streams.records import new
 from domain.times import BITCOIN_BEGAN_MS, LATEST_MS, parse_ms
 from operators.streams.decode import AHEAD_MAX_MS, MESSAGE_BYTES_MAX
 
 _Short = Annotated[str, Meta(min_length=1, max_length=64)]
-_PRICE = re.compile(r"[0-9]{1,20}(\.[0-9]{1,18})?")
+_PRICE = re.compile(r"([0-9]{1,20})(?:\.([0-9]{1,18}))?")
+_EXACT = 10**MONEY.prec
+"""Decimals round a product that is not less; what is less they have exact, as integers do."""
 
 
 class _Line(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -37,54 +41,56 @@ class _Line(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     memo: Annotated[str, Meta(max_length=256)] | UnsetType | None = UNSET
 
 
+# Without a backslash every quote is one of JSON's own, and no control character stands in a text but DEL. A number is found
+# in bytes ten times as fast as a byte.
+_BACKSLASH, _DELETE = b"\\\x7f"
+
 _decode = msgspec.json.Decoder(_Line).decode
+_fields = msgspec.structs.astuple
 
 
-def quick_leg(raw: bytes, came_ms: int) -> Leg | None:
+def arrival_from(message: DealerTransaction) -> Arrival:
+    """Return the leg of a message as it arrives."""
+    return arrival_of(leg_from(message))
+
+
+def quick_arrival(raw: bytes, came_ms: int) -> Arrival | None:
     """Return the leg that a line plainly tells of, which came at this time; None if there is anything to be asked about it."""
-    # Without a backslash every quote is one of JSON's own, and no control character stands in a text but DEL.
-    if b"\\" in raw or b"\x7f" in raw or len(raw) > MESSAGE_BYTES_MAX:
+    if _BACKSLASH in raw or _DELETE in raw or len(raw) > MESSAGE_BYTES_MAX:
         return None
     try:
-        line = _decode(raw)
-        at_ms, cents = parse_ms(line.created_at), _worth_cents(line)
+        leg = _leg(_decode(raw), raw.count(b'":'), came_ms)
     except ValueError:
         return None
-    told = _told(line)
-    is_plain = told == raw.count(b'":') and BITCOIN_BEGAN_MS <= at_ms <= min(came_ms + AHEAD_MAX_MS, LATEST_MS)
-    return _leg(line, at_ms, cents) if is_plain else None
+    return new(Arrival, (leg, (), pairing_key(leg)))
 
 
-def _worth_cents(line: _Line) -> int:
-    """Return the worth of a line whose amount and price are plain; ValueError otherwise."""
-    amount, price = line.settlement_amount, line.cents_per_unit
-    if not amount or (amount > 0) != (line.direction == "RECEIVE") or not -AMOUNT_MAX <= amount <= AMOUNT_MAX:
-        raise ValueError
-    if price is UNSET and line.settlement_currency == "USD":
-        return abs(amount)
-    if price is UNSET or not _PRICE.fullmatch(price):
-        raise ValueError
-    cents_per_unit = Decimal(price)
-    if not cents_per_unit:
-        raise ValueError
-    return worth_cents(abs(amount), cents_per_unit)
-
-
-def _told(line: _Line) -> int:
-    """Return how many fields a line has; a line with more keys than that has one twice."""
-    may_be_left_out = (line.status, line.settlement_method, line.cents_per_unit, line.memo)
-    return 9 - may_be_left_out.count(UNSET)
-
-
-def _leg(line: _Line, at_ms: int, cents: int) -> Leg:
-    return Leg(
-        line.id,
-        at_ms,
-        "SUCCESS" if line.status is UNSET else line.status,
-        line.direction,
-        line.settlement_currency,
-        abs(line.settlement_amount),
-        "SettlementViaIntraLedger" if line.settlement_method is UNSET else line.settlement_method,
-        None if line.memo is UNSET else line.memo,
-        cents,
+def _leg(line: _Line, keys: int, came_ms: int) -> Leg:
+    """Return the leg of a line in which so many keys stand; ValueError if it is not plain."""
+    id_, told_at, direction, currency, signed, status, method, price, memo = _fields(line)
+    told = 5 + (status is not UNSET) + (method is not UNSET) + (price is not UNSET) + (memo is not UNSET)
+    at_ms = told_at if type(told_at) is int else parse_ms(told_at)
+    amount = signed if direction == "RECEIVE" else -signed
+    is_plain = (
+        told == keys and 0 < amount <= AMOUNT_MAX and BITCOIN_BEGAN_MS <= at_ms <= min(came_ms + AHEAD_MAX_MS, LATEST_MS)
     )
+    if not is_plain or (price is UNSET and currency == "BTC"):
+        raise ValueError
+    cents = amount if price is UNSET else quick_worth(amount, price)
+    status = "SUCCESS" if status is UNSET else status
+    method = "SettlementViaIntraLedger" if method is UNSET else method
+    return new(Leg, (id_, at_ms, status, direction, currency, amount, method, None if memo is UNSET else memo, cents))
+
+
+def quick_worth(amount: int, price: str) -> int:
+    """Return what `domain.money.worth_cents` would of a price in plain digits, worked out in integers; ValueError otherwise."""
+    told = _PRICE.fullmatch(price)
+    if told is None:
+        raise ValueError
+    whole, part = told.groups("")
+    digits = int(whole + part)
+    one: int = 10 ** len(part)
+    if not 0 < amount * digits < _EXACT:
+        raise ValueError
+    cents, rest = divmod(amount * digits, one)
+    return cents + (2 * rest + (cents & 1) > one)

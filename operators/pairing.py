@@ -8,10 +8,11 @@ wait no more: the last word that got out may have been that it waits.
 
 from collections.abc import Iterator, Sequence
 
-from domain.pairing.book import PairingBook, Rule
+from domain.pairing.book import PairingBook, Rule, known_of
 from domain.pairing.effects import Arrival, Effect, KnownTrade, LegWaits, TradePaired, TradeUnpaired
 from domain.streams.records import Record, Snapshot
 from operators.streams.machines import Kind
+from operators.streams.packing import Packing
 
 
 class RetellingBook(PairingBook):
@@ -19,7 +20,10 @@ class RetellingBook(PairingBook):
 
     def apply(self, at_ms: int, records: Sequence[Record[Arrival]]) -> list[Effect]:
         """What was said before, and then what is new."""
-        return [*retold(records), *found_paired(records, at_ms), *super().apply(at_ms, records)]
+        effects = super().apply(at_ms, records)
+        if any(map(known_of, records)):
+            return [*retold(records), *found_paired(records, at_ms), *effects]
+        return effects
 
 
 def retold(records: Sequence[Record[Arrival]]) -> list[Effect]:
@@ -58,4 +62,4 @@ def pairing(rule: Rule, leg_age_max_ms: int, memory_ms: int) -> Kind[Arrival, Ef
     def forget(book: PairingBook, watermark_ms: int) -> None:
         book.forget(watermark_ms - memory_ms)
 
-    return Kind(PairingBook.version, restore, forget)
+    return Kind(PairingBook.version, restore, forget, Packing(Arrival))

@@ -47,8 +47,12 @@ class _Producing(StatefulSinkPartition[Outgoing, None]):
             self._failed = error
 
     def write_batch(self, values: list[Outgoing]) -> None:
+        produce, reported = self._producer.produce, self._reported
         for topic, _at_ms, key, value in values:
-            self._produce(topic, key, value)
+            try:
+                produce(topic, value, key, on_delivery=reported)
+            except (BufferError, KafkaException):
+                self._produce(topic, key, value)
         self._producer.poll(0)
         self._raise_if_failed()
 

@@ -55,6 +55,13 @@ SET search_path = public; SET default_transaction_isolation = 'read committed'; 
 Reading times needs ISO dates; the locks of the ledger are made for READ COMMITTED.
 """
 
+WRITERS_PLANS = (
+    "-c jit=off -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
+)
+"""Statements of writers are short and always the same: to compile a plan, or to make it anew, costs more than to run it. They
+look few rows up in tables of any size, and a plan that was made while a table was empty stays: so none may read a whole one.
+"""
+
 TRIES_MAX = 5
 
 again_after_a_conflict = retry(
@@ -99,10 +106,9 @@ def connection_options(dsn: str, role: Role) -> str:
     """The `options` of libpq: of two that set the same, the last one holds."""
     statement_ms, lock_ms, idle_ms = TIME_OUTS[role]
     given = conninfo_to_dict(dsn).get("options") or environ.get("PGOPTIONS", "")
-    # Statements of writers are short, and their plans cost more to compile than to run.
-    compiling = "-c jit=off " if role == "writer" else ""
+    planning = f"{WRITERS_PLANS} " if role == "writer" else ""
     return (
-        f"-c statement_timeout={statement_ms} -c lock_timeout={lock_ms} {compiling}"
+        f"-c statement_timeout={statement_ms} -c lock_timeout={lock_ms} {planning}"
         f"-c idle_in_transaction_session_timeout={idle_ms} {given} -c role=ballast_{role}"
     )
 

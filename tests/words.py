@@ -127,7 +127,8 @@ def live_trades(ledger: MemoryLedger) -> list[tuple[str, str]]:
     transactions = ledger.transactions()
     taken_back = {transaction.reverses for transaction in transactions}
     booked = [t for t in transactions if "btc_leg" in t.meta and not t.reverses and t.id not in taken_back]
-    return sorted((t.meta["btc_leg"]["id"], t.meta["usd_leg"]["id"]) for t in booked)
+    legs = [json.loads(t.meta) for t in booked]
+    return sorted((told["btc_leg"]["id"], told["usd_leg"]["id"]) for told in legs)
 
 
 def settled(ledger: MemoryLedger) -> dict[tuple[str, str], int]:

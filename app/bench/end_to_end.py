@@ -1,30 +1,38 @@
 """From Kafka to booked and decided: user trades per second, and the time from a message to the decision it causes.
 
 The worker is a process as in production, over a real broker and a real database (embedded ones unless settings name
-others). Beside it, in the same run and on the same database: what the ledger's writer posts by itself, and what COPY
-writes when it does nothing else. Machines differ and are noisy; the ratios are what to compare.
+others). It is measured twice: *catching up* with what came before it was started, which is what follows a stop, and *steady*,
+with what comes while it runs. For the second it stands still until all of that is on its topic, so that neither who produces
+nor a start is measured; and there the processor's time of each process is taken, which says more than a rate does.
+
+Beside it, in the same run and on the same database: what the ledger's writer posts by itself, what COPY writes when it does
+nothing else, and what else could be done with the same messages (`rivals.py`). Machines differ and are noisy; the ratios are
+what to compare.
 """
 
+import os
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Any
-
-import psycopg
+from typing import Any, LiteralString, NamedTuple
 
 from app.bench.load import open_wallets, produce_postings, produce_trades
 from app.bench.pace import decision_latencies_ms, pace_trades
 from app.bench.posting.trades import copy_rate, posting_rate
+from app.bench.processor import below, command_of, processes, seconds_of
+from app.bench.rivals import bytewax_per_second, consumed_per_second, naked_per_second
 from app.bench.stages import stages_us
 from app.reports.gauges import STEPS, come_to_ms, read_gauges
 from app.settings import Data, Run, Settings, read_settings
+from app.workers.parts import LIABILITY_SHARD
 from app.workers.session import Market, Session, open_session
 from app.workers.supervisor import Group
 from connectors.clock import now_ms
-from sinks.postgres import connect
+from sinks.postgres import Connection, connect
 
 WAIT_SECONDS = 300.0
 LOOK_SECONDS = 0.1
@@ -40,8 +48,16 @@ GROUPS = ("liability", "hedging", "execution", "ledger")
 BOOKED = "SELECT coalesce(sum(n), 0) FROM ledger.tally WHERE outcome = 'posted' AND template LIKE 'USER%'"
 SPAN = """
 SELECT extract(EPOCH FROM max(recorded_at) - min(recorded_at)), sum(n_tx) - (array_agg(n_tx ORDER BY batch_id))[1]
-FROM ledger.batch WHERE batch_id > %s
+FROM ledger.batch WHERE batch_id > %s AND shard = %s
 """
+NEWEST = "SELECT coalesce(max(batch_id), 0) FROM ledger.batch"
+
+
+class Steady(NamedTuple):
+    """Trades per second, and by process the seconds of processor that all of them took."""
+
+    per_second: float
+    seconds: dict[str, float]
 
 
 def measure(trades: int, runs: int) -> dict[str, Any]:
@@ -56,6 +72,9 @@ def measure(trades: int, runs: int) -> dict[str, Any]:
         **rates,
         "end_to_end_to_posting": round(middle["end_to_end_per_second"] / middle["posting_per_second"], 3),
         "posting_to_copy": round(middle["posting_per_second"] / middle["copy_per_second"], 3),
+        "end_to_end_to_confluent_kafka": round(middle["end_to_end_per_second"] / middle["confluent_kafka_per_second"], 3),
+        "end_to_end_to_bytewax": round(middle["end_to_end_per_second"] / middle["bytewax_per_second"], 3),
+        "posting_to_naked_function": round(middle["posting_per_second"] / middle["naked_function_per_second"], 3),
         "stages_us_per_trade": stages_us(STAGE_TRADES),
     }
 
@@ -64,11 +83,27 @@ def _run(settings: Settings, trades: int) -> dict[str, float]:
     with TemporaryDirectory(prefix="ballast-bench-", ignore_cleanup_errors=True) as folder:
         own = settings.model_copy(update={"data": Data(folder=Path(folder)), "run": Run(record_decisions="all")})
         with open_session(own, Market()) as session:
-            rate = _throughput(session, trades, Path(folder))
+            catching_up = _catching_up(session, trades, Path(folder))
+            steady = _steady(session, trades, Path(folder), EVERYTHING)
+            grouped = _steady(session, trades, Path(folder), GROUPS)
             latencies = _latencies(session, Path(folder))
             posting = posting_rate(session.places.dsn, trades)
             copied = copy_rate(session.places.dsn, trades)
-    return {"end_to_end_per_second": rate, "posting_per_second": posting, "copy_per_second": copied, **latencies}
+            beside = _beside(session, trades)
+    spent = {f"{name}_us_per_trade": seconds / trades * 1e6 for name, seconds in steady.seconds.items()}
+    spent["all_grouped_us_per_trade"] = grouped.seconds["all"] / trades * 1e6
+    ours = {"catching_up": catching_up, "end_to_end": steady.per_second, "end_to_end_grouped": grouped.per_second}
+    rates = {**ours, "posting": posting, "copy": copied, **beside}
+    return {f"{name}_per_second": rate for name, rate in rates.items()} | spent | latencies
+
+
+def _beside(session: Session, trades: int) -> dict[str, float]:
+    kafka, dsn = session.places.kafka, session.places.dsn
+    return {
+        "confluent_kafka": consumed_per_second(kafka, trades),
+        "bytewax": bytewax_per_second(kafka, trades),
+        "naked_function": naked_per_second(dsn, trades),
+    }
 
 
 def _latencies(session: Session, folder: Path) -> dict[str, float]:
@@ -82,15 +117,50 @@ def _latencies(session: Session, folder: Path) -> dict[str, float]:
     return {f"{name}_{p}_ms": ms for name, pair in named.items() for p, ms in zip(("p50", "p99"), pair, strict=True)}
 
 
-def _throughput(session: Session, trades: int, folder: Path) -> float:
-    produce_trades(session.places.kafka, "throughput", trades, now_ms())
-    with (
-        _workers(session, folder, EVERYTHING) as (group,),
-        psycopg.connect(session.places.dsn, autocommit=True) as connection,
-    ):
-        _wait_for(connection, group, trades)
-        seconds, counted = connection.execute(SPAN, (0,)).fetchone() or (0, 0)
-    return float(counted) / float(seconds)
+def _catching_up(session: Session, trades: int, folder: Path) -> float:
+    produce_trades(session.places.kafka, "catching-up", trades, now_ms())
+    with _workers(session, folder, EVERYTHING) as (group,), connect(session.places.dsn, "reader", "bench") as connection:
+        _await_booked(connection, [group], trades)
+        return _per_second(connection, 0)
+
+
+def _steady(session: Session, trades: int, folder: Path, flows: Sequence[str]) -> Steady:
+    started_ms = now_ms()
+    with _workers(session, folder, flows) as groups, connect(session.places.dsn, "reader", "bench") as connection:
+        _await_steps(session, groups, flows, started_ms)
+        booked, newest = _counted(connection, BOOKED), _counted(connection, NEWEST)
+        parts = _parts(groups, connection)
+        with _standing_still(parts["flow"]):
+            produce_trades(session.places.kafka, f"steady-{started_ms}", trades, now_ms())
+            before = processes()
+        _await_booked(connection, groups, booked + trades)
+        after = processes()
+        seconds = {name: seconds_of(after, pids) - seconds_of(before, pids) for name, pids in parts.items()}
+        return Steady(_per_second(connection, newest), seconds | {"all": sum(seconds.values())})
+
+
+def _parts(groups: Sequence[Group], connection: Connection) -> dict[str, list[int]]:
+    """The processes of the machine that have a part in a trade; those that are elsewhere are not there."""
+    all_of = processes()
+    flows = [pid for group in groups for pid in group.pids]
+    backend = _counted(connection, "SELECT pg_backend_pid()")
+    return {
+        "flow": flows,
+        "ledger": [pid for flow in flows for pid in below(all_of, flow)[1:]],
+        "postgres": below(all_of, all_of[backend].parent) if backend in all_of else [],
+        "broker": [pid for pid in below(all_of, os.getpid()) if " broker " in command_of(pid)],
+    }
+
+
+@contextmanager
+def _standing_still(pids: Sequence[int]) -> Iterator[None]:
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
 
 
 def _latency(session: Session, folder: Path, flows: Sequence[str]) -> tuple[float, float]:
@@ -132,13 +202,24 @@ def _workers(session: Session, folder: Path, flows: Sequence[str]) -> Iterator[S
             group.stop()
 
 
-def _wait_for(connection: psycopg.Connection[Any], group: Group, trades: int) -> None:
+def _await_booked(connection: Connection, groups: Sequence[Group], trades: int) -> None:
     deadline = time.monotonic() + WAIT_SECONDS
-    while time.monotonic() < deadline:
-        group.watch()
-        row = connection.execute(BOOKED).fetchone()
-        if row and row[0] >= trades:
-            return
+    while (booked := _counted(connection, BOOKED)) < trades:
+        if time.monotonic() > deadline:
+            msg = f"only {booked} of {trades} trades were booked within {WAIT_SECONDS:.0f} s"
+            raise TimeoutError(msg)
+        for group in groups:
+            group.watch()
         time.sleep(LOOK_SECONDS)
-    msg = f"only {row[0] if row else 0} of {trades} trades were booked within {WAIT_SECONDS:.0f} s"
-    raise TimeoutError(msg)
+
+
+def _per_second(connection: Connection, after_batch: int) -> float:
+    """Trades per second from the commit of the first batch after this one to that of the last; what that first had is not
+    counted, since nobody saw when it began."""
+    seconds, counted = connection.execute(SPAN, (after_batch, LIABILITY_SHARD)).fetchone() or (0, 0)
+    return float(counted) / float(seconds)
+
+
+def _counted(connection: Connection, query: LiteralString) -> int:
+    row = connection.execute(query).fetchone()
+    return int(row[0]) if row else 0

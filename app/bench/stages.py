@@ -1,7 +1,7 @@
 """Where the time of a trade goes: every stage of the liability flow by itself, in this process, without engine or broker."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from app.bench.load import trade_lines
@@ -12,11 +12,10 @@ from domain.ledger.books import Books
 from domain.ledger.fold import advance, fold
 from domain.ledger.journal import Judged, Transaction
 from domain.pairing.effects import Arrival, Effect
-from domain.pairing.legs import Leg, leg_from, pairing_key
 from domain.postings.trades import post_effect
 from domain.streams.records import FOREVER_MS, Progress, RawBatch, RawMessage, Record, source_name
 from operators import announce
-from operators.legs import quick_leg
+from operators.legs import arrival_from, quick_arrival
 from operators.pairing import pairing
 from operators.streams.decode import decoder
 from operators.streams.machines import resumed
@@ -38,10 +37,9 @@ def stages_us(trades: int) -> dict[str, float]:
         took[name] = round((time.perf_counter() - began) / trades * 1e6, 2)
         return result
 
-    decode = decoder(topics.DEALER_TRANSACTIONS, leg_from, quick_leg)
-    legs: Progress[Leg] = timed("decode", lambda: decode(_raw(trades))[0])
-    arrivals: list[Record[Arrival]] = timed("recall", lambda: [_arrival(record) for record in legs.records])
-    pairs: list[Record[Effect]] = timed("pair", lambda: _pair(arrivals))
+    decode, raw = decoder(topics.DEALER_TRANSACTIONS, arrival_from, quick_arrival), _raw(trades)
+    legs: Progress[Arrival] = timed("decode", lambda: decode(raw)[0])
+    pairs: list[Record[Effect]] = timed("pair", lambda: _pair(legs.records))
     postings: list[Transaction] = timed("post", lambda: [made for r in pairs if (made := post_effect(r)) is not None])
     judged: list[Record[Judged]] = timed("fold_and_render", lambda: _fold(postings))
     timed("announce", lambda: [announce.user_trade(record.value.transaction, record.at_ms) for record in judged])
@@ -55,11 +53,7 @@ def _raw(trades: int) -> RawBatch:
     return RawBatch(topics.DEALER_TRANSACTIONS.name, 0, FOREVER_MS, messages)
 
 
-def _arrival(record: Record[Leg]) -> Record[Arrival]:
-    return Record(*record[:3], Arrival(record.value, (), pairing_key(record.value)))
-
-
-def _pair(arrivals: list[Record[Arrival]]) -> list[Record[Effect]]:
+def _pair(arrivals: Sequence[Record[Arrival]]) -> list[Record[Effect]]:
     logic = resumed("pair", [SOURCE], pairing("closest", 600_000, 10_000), None)
     said, _ = logic.on_batch([Progress(SOURCE, FOREVER_MS, arrivals)])
     return [Record(at_ms, "pair/0", n, effect) for answers in said for n, (at_ms, effect) in enumerate(answers.answers)]

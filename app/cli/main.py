@@ -287,6 +287,20 @@ def bench_end_to_end(
     show(measure(trades, runs), as_json)
 
 
+@bench_app.command("page")
+def bench_page(
+    posting: Annotated[Path, typer.Argument(help="What `ballast bench posting --json` said.")],
+    end_to_end: Annotated[Path, typer.Argument(help="What `ballast bench end-to-end --json` said.")],
+) -> None:
+    """One page of both, as Markdown on standard output, with the commands that repeat it.
+
+    Example: ballast bench page posting.json end-to-end.json > docs/benchmarks.md
+    """
+    from app.bench.page import page, read_report  # noqa: PLC0415 - a command loads what it needs
+
+    print(page(read_report(posting, "posting"), read_report(end_to_end, "end-to-end")))
+
+
 @bench_app.command("posting")
 def bench_posting(
     transactions: Annotated[int, typer.Option(help="Transactions per run; small batches get fewer.", min=2_000)] = 100_000,

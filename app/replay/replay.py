@@ -20,12 +20,13 @@ from domain.errors import ConfigError
 from domain.ledger.journal import History
 from domain.ledger.memory import MemoryLedger
 from domain.messages.decisions import Decision
+from domain.pairing.booked import BookedLegs
 from domain.streams.records import Outgoing, RawMessage
 from domain.topics import ALL, TOPICS, Topic
 from flows import everything, hedging, liability
 from flows.edges import Edges
 from flows.ledger import Setup as Ledger
-from operators.ledger import OpenLedger, at_once
+from operators.ledger import at_once
 from operators.recall import Memory
 from sinks.memory import ListSink
 
@@ -69,9 +70,9 @@ def memory_liability(settings: Settings, ledger: MemoryLedger) -> liability.Setu
     Each instant is a ledger batch of its own and no balance is said again, so how the stream is cut does not show.
     """
     pairing = settings.pairing
-    books = Ledger(LIABILITY_SHARD, lambda: OpenLedger(ledger, at_once), watched=(), window_ms=1)
+    books = Ledger(LIABILITY_SHARD, lambda: at_once(ledger), watched=(), window_ms=1)
     age_max_ms = pairing.leg_age_max_seconds * 1000
-    return liability.Setup(pairing.rule, NO_RECALL, age_max_ms, lambda: NO_HISTORY, books)
+    return liability.Setup(pairing.rule, NO_RECALL, age_max_ms, lambda: NO_HISTORY, BookedLegs(8), books)
 
 
 def memory_hedging(settings: Settings) -> hedging.Setup:

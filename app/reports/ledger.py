@@ -237,7 +237,7 @@ def read_transaction(dsn: str, transaction_id: str) -> tuple[Transaction, int]:
         str(first["correlation_id"]),
         first["source"],
         first["source_offset"],
-        {},
+        "{}",
     )
     return transaction, first["shard"]
 

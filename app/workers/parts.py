@@ -1,17 +1,17 @@
 """What each flow is joined to as the settings say, one function per flow: Kafka topics, Postgres, exchanges."""
 
-import gc
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from threading import Thread
 from typing import Any
 
 import structlog
 
 from app.places.places import Places
 from app.settings import Settings
+from app.workers.writer import writer_command
 from connectors.clock import now_ms
 from connectors.kafka.origin import UNKNOWN, Origin, Seen, Watch
 from connectors.kafka.source import KafkaSource, client_options, list_partitions
@@ -21,6 +21,7 @@ from connectors.venue.simulated.client import HttpExchange
 from domain.hedging.policy import Book
 from domain.ledger.accounts import Account, chart
 from domain.ledger.clearing import clearing_accounts
+from domain.pairing.booked import BookedLegs
 from domain.postings.single import FOLLOWED
 from domain.topics import TOPICS, Topic
 from flows import everything, execution, hedging, ledger, liability
@@ -30,9 +31,9 @@ from operators.recall import Memory
 from sinks.decisions import Decisions
 from sinks.gauges import GaugeSink
 from sinks.kafka import KafkaSink
-from sinks.ledger.history import open_history
+from sinks.ledger.history import begin_with, open_history
+from sinks.ledger.process import LedgerProcess
 from sinks.ledger.standby import await_release
-from sinks.ledger.writer import PostgresLedger
 from sinks.notices import NoticeSink
 from sinks.outbox import PostgresOutbox
 from sinks.quarantine import QuarantineSink
@@ -80,32 +81,35 @@ def edges(joints: Joints) -> Edges:
 
 def of_liability(joints: Joints) -> liability.Setup:
     """How to pair and book; what was read before now may have been booked by an earlier run."""
-    pairing = joints.settings.pairing
+    pairing, booked = joints.settings.pairing, BookedLegs()
     return liability.Setup(
         rule=pairing.rule,
         memory=Memory(now_ms(), pairing.memory_seconds * 1000),
         leg_age_max_ms=pairing.leg_age_max_seconds * 1000,
         open_history=lambda: open_history(joints.dsn),
-        ledger=of_ledger(joints, LIABILITY_SHARD),
+        booked=booked,
+        ledger=of_ledger(joints, LIABILITY_SHARD, booked),
     )
 
 
-def of_ledger(joints: Joints, shard: int) -> ledger.Setup:
-    """How to book on a shard."""
+def of_ledger(joints: Joints, shard: int, booked: BookedLegs) -> ledger.Setup:
+    """How to book on a shard, noting the legs of what is booked."""
     watched = sorted({book.liability for book in joints.settings.books.values()})
-    return ledger.Setup(shard, partial(open_ledger, joints.dsn, shard, chart_of(joints.settings)), watched, LEDGER_WINDOW_MS)
+    return ledger.Setup(shard, _opening(joints, shard, booked), watched, LEDGER_WINDOW_MS)
+
+
+def _opening(joints: Joints, shard: int, booked: BookedLegs | None = None) -> Callable[[], OpenLedger]:
+    return partial(open_ledger, joints.dsn, shard, chart_of(joints.settings), joints.settings.run.log_level, booked)
 
 
 def of_singles(joints: Joints) -> ledger.Setup:
     """How to book single postings: on a shard of their own, from where money may go on to the accounts of the chart."""
-    accounts = chart_of(joints.settings)
-    charted = frozenset(account.code for account in accounts)
+    charted = frozenset(account.code for account in chart_of(joints.settings))
 
     def shard_of(code: str) -> int:
         return LIABILITY_SHARD if code in charted else SINGLES_SHARD
 
-    open_shard = partial(open_ledger, joints.dsn, SINGLES_SHARD, accounts)
-    return ledger.Setup(SINGLES_SHARD, open_shard, [], LEDGER_WINDOW_MS, FOLLOWED, shard_of)
+    return ledger.Setup(SINGLES_SHARD, _opening(joints, SINGLES_SHARD), [], LEDGER_WINDOW_MS, FOLLOWED, shard_of)
 
 
 def of_hedging(joints: Joints) -> hedging.Setup:
@@ -152,12 +156,16 @@ def books_of(settings: Settings) -> list[Book]:
     ]
 
 
-def open_ledger(dsn: str, shard: int, accounts: Sequence[Account]) -> OpenLedger:
-    """The ledger's writer, with a thread that waits for the database while the flow goes on.
+def open_ledger(
+    dsn: str, shard: int, accounts: Sequence[Account], log_level: str, booked: BookedLegs | None = None
+) -> OpenLedger:
+    """The ledger's writer, as a process beside this one, and where the legs of what it posts are noted, if anywhere.
 
     One that has just been killed is waited for; one that lives is not, and then this raises `FencedError`.
     """
     await_release(dsn, shard)
-    ledger = PostgresLedger(dsn, shard, accounts=[*accounts, *clearing_accounts(SHARDS)])
-    gc.freeze()  # a million balances are not garbage, and need not be looked through for some
-    return OpenLedger(ledger, ThreadPoolExecutor(1, f"ledger {shard}").submit)
+    ledger = LedgerProcess(writer_command(log_level), dsn, shard, accounts=[*accounts, *clearing_accounts(SHARDS)])
+    if booked is not None:
+        # Nobody else posts any more; legs are asked for meanwhile.
+        Thread(target=begin_with, args=(booked, dsn), name="booked legs", daemon=True).start()
+    return OpenLedger(ledger, ledger.post_soon, booked)

@@ -21,7 +21,7 @@ from confluent_kafka.admin import AdminClient
 from connectors.clock import Clock
 from connectors.kafka.lane import Horizon, Place
 from domain.errors import AwayError, ConfigError
-from domain.streams.records import RawBatch, RawMessage, source_name
+from domain.streams.records import RawBatch, RawMessage, new, source_name
 
 IDLE = timedelta(milliseconds=5)
 SLACK_MS = 25
@@ -172,7 +172,9 @@ class _Lane(StatefulSourcePartition[RawBatch, dict[str, int]]):
                 "queued.max.messages.kbytes": 65536,
             }
         )
-        self._places = {(t, p): Place(t, p, resume.get(source_name(t, p), 0)) for t, p in partitions}
+        self._places: dict[tuple[str | None, int | None], Place] = {
+            (t, p): Place(t, p, resume.get(source_name(t, p), 0)) for t, p in partitions
+        }
         for place in self._places.values():
             self._check_offset(place, source_name(place.topic, place.partition) in resume)
         self._consumer.assign([TopicPartition(p.topic, p.partition, p.next_offset) for p in self._places.values()])
@@ -193,26 +195,24 @@ class _Lane(StatefulSourcePartition[RawBatch, dict[str, int]]):
         now_ms = self._clock()
         messages = self._consumer.consume(self._batch_size, 0)
         for message in messages:
-            self._take(message, now_ms)
+            error = message.error()
+            if error is None:
+                self._places[message.topic(), message.partition()].read(_raw(message, now_ms))
+            else:
+                self._take_error(error, message)
         self._hold_back()
         batches = self._horizon.advance(self._places.values(), now_ms - SLACK_MS)
         self._awake = None if messages else datetime.now(UTC) + IDLE  # noqa: TID251 - Bytewax wants system time
         return batches
 
-    def _take(self, message: KafkaMessage, now_ms: int) -> None:
-        error = message.error()
-        key = (str(message.topic()), int(message.partition() or 0))
-        if error is None:
-            # Producers may stamp what they like; nothing can have entered its topic in the future, or before time began.
-            at_ms = max(0, min(message.timestamp()[1], now_ms))
-            raw = RawMessage(int(message.offset() or 0), at_ms, _bytes_or_none(message.key()), _bytes(message.value()))
-            self._places[key].read(raw)
-        elif error.code() == KafkaError._PARTITION_EOF:
-            self._places[key].reach_end(int(message.offset() or 0))
+    def _take_error(self, error: KafkaError, message: KafkaMessage) -> None:
+        place = self._places[message.topic(), message.partition()]
+        if error.code() == KafkaError._PARTITION_EOF:
+            place.reach_end(int(message.offset() or 0))
         elif error.code() == KafkaError._AUTO_OFFSET_RESET:
-            raise ConfigError(_gap(*key, f"has no offset {self._places[key].next_offset} any more, or not yet"))
+            raise ConfigError(_gap(place.topic, place.partition, f"has no offset {place.next_offset} any more, or not yet"))
         elif not error.retriable() and error.code() not in AWAY:
-            msg = f"reading {key[0]}[{key[1]}] failed: {error.str()}"
+            msg = f"reading {place.topic}[{place.partition}] failed: {error.str()}"
             raise ConfigError(msg)
 
     def _hold_back(self) -> None:
@@ -243,9 +243,9 @@ def _gap(topic: str, partition: int, what: str) -> str:
     )
 
 
-def _bytes(value: bytes | str | None) -> bytes:
-    return value if isinstance(value, bytes) else (value or "").encode()
-
-
-def _bytes_or_none(value: bytes | str | None) -> bytes | None:
-    return None if value is None else _bytes(value)
+def _raw(message: KafkaMessage, now_ms: int) -> RawMessage:
+    at_ms = message.timestamp()[1]
+    if not 0 <= at_ms <= now_ms:
+        # Producers may stamp what they like; nothing can have entered its topic in the future, or before time began.
+        at_ms = max(0, min(at_ms, now_ms))
+    return new(RawMessage, (message.offset(), at_ms, message.key(), message.value() or b""))

@@ -64,13 +64,13 @@ class Books:
     used before. What is effective before `closed_until_ms` is refused. `summaries` are the accounts that have children.
     """
 
-    accounts: Mapping[str, Account]
+    accounts: dict[str, Account]
     rows: dict[Key, Row] = field(default_factory=dict)
     known: Mapping[str, Known] = field(default_factory=dict)
     origins: Mapping[str, Origin] = field(default_factory=dict)
     used: Mapping[Window, int] = field(default_factory=dict)
     closed_until_ms: int = 0
-    summaries: frozenset[str] = frozenset()
+    summaries: set[str] = field(default_factory=set)
 
 
 def blank(account: Account) -> Row:

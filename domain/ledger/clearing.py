@@ -10,12 +10,14 @@ The home shard is the one with the limits: it books its part first, and what is 
 the topic `ledger.crossings`. Only settled money crosses; a hold, and its end, lives in one shard.
 """
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import permutations
 from typing import Any
 
 from domain.ids import timed_id
 from domain.ledger.accounts import Account
+from domain.ledger.body import meta_text
 from domain.ledger.journal import CREDIT, DEBIT, Entry, Layer, Transaction, reversal_of
 from domain.messages.ledger import Crossing
 
@@ -81,12 +83,15 @@ def home_part(transaction: Transaction, shard_of: Callable[[str], int], home: in
         return transaction
     own = parts.pop(home)
     left = {str(shard): _left(part) for shard, part in parts.items()}
-    return own._replace(meta={**own.meta, "crosses": {**own.meta["crosses"], "left": left}})
+    said = json.loads(own.meta)
+    return own._replace(meta=meta_text({**said, "crosses": {**said["crosses"], "left": left}}))
 
 
 def crossings_of(part: Transaction) -> Iterator[Crossing]:
     """Yield what other shards have to book, now that the home part is posted."""
-    crosses = part.meta.get("crosses", {})
+    if '"crosses"' not in part.meta:
+        return  # as nearly always
+    crosses = json.loads(part.meta).get("crosses", {})
     for shard, left in crosses.get("left", {}).items():
         yield Crossing(
             id=part_id(crosses["transaction_id"], int(shard)),
@@ -116,7 +121,7 @@ def arriving(crossing: Crossing, shard: int) -> Transaction | None:
         crossing.correlation_id,
         crossing.source,
         crossing.source_offset,
-        {"crosses": {"home": crossing.home, "transaction_id": crossing.transaction_id}},
+        meta_text({"crosses": {"home": crossing.home, "transaction_id": crossing.transaction_id}}),
         None if crossing.reverses is None else reversal_of(crossing.reverses),
     )
 
@@ -143,5 +148,5 @@ def _part(transaction: Transaction, entries: Sequence[Entry], shard: int, home: 
         id=part_id(transaction.id, shard),
         entries=tuple(entries),
         cause=cause and cause._replace(transaction_id=part_id(cause.transaction_id, shard)),
-        meta={**transaction.meta, "crosses": {"home": home, "transaction_id": transaction.id}},
+        meta=meta_text({**json.loads(transaction.meta), "crosses": {"home": home, "transaction_id": transaction.id}}),
     )

@@ -14,9 +14,12 @@ expiry carry no entries, for the ledger itself adds those that release what is l
 whoever ends a hold need not know what others have captured of it meanwhile.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from enum import IntEnum, StrEnum
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
+
+from msgspec import Struct
+from msgspec.json import Decoder
 
 
 class Layer(IntEnum):
@@ -69,7 +72,7 @@ class Transaction(NamedTuple):
 
     `effective_at_ms` is when it happened. `correlation_id` joins all transactions about one matter, `cause` names the one
     that this one reverses, captures, voids or lets expire, `source` and `source_offset` are the coordinates of the message
-    behind it. `meta` holds plain JSON values. From `expires_at_ms` on, a hold can only expire.
+    behind it. `meta` is canonical JSON, as `domain/ledger/body.py` writes it. From `expires_at_ms` on, a hold can only expire.
     """
 
     id: str
@@ -79,7 +82,7 @@ class Transaction(NamedTuple):
     correlation_id: str
     source: str
     source_offset: int
-    meta: Mapping[str, Any]
+    meta: str
     cause: Cause | None = None
     expires_at_ms: int | None = None
     group: Group | None = None
@@ -177,8 +180,8 @@ class Ledger(Protocol):
         """Post a batch; equal to posting its transactions one by one. Durable when it returns."""
         ...
 
-    def balances(self) -> Sequence[Balance]:
-        """Every balance there is, in order of account and currency."""
+    def balances(self, keys: Collection[tuple[str, str]]) -> Sequence[Balance]:
+        """The balances of these accounts and currencies, in order, leaving out those that have no entries."""
         ...
 
     def open_holds(self) -> Sequence[Transaction]:
@@ -198,8 +201,22 @@ class Ledger(Protocol):
         ...
 
 
-LEGS = frozenset(("btc_leg", "usd_leg"))
-"""Where the metadata of a user trade has its legs."""
+class NamedLeg(Struct, gc=False):
+    """What the ledger knows of a leg: its id, and how much of its currency it moved."""
+
+    id: str
+    amount: int
+
+
+class NamedLegs(Struct, gc=False):
+    """The legs that the metadata of a user trade names; of anything else there are none."""
+
+    btc_leg: NamedLeg | None = None
+    usd_leg: NamedLeg | None = None
+
+
+named_legs = Decoder(NamedLegs).decode
+"""Read them from the metadata of a transaction."""
 
 
 class History(NamedTuple):

@@ -8,26 +8,23 @@ be crossed. The rules for repeats are those of the journal. A repeat changes not
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from domain.ledger.body import body_hash, meta_text
+from domain.ledger.body import body_hash
 from domain.ledger.books import VERSION, Books, Key, Known, Origin, Row, Window, blank
 from domain.ledger.causes import added_entries, origin_after, origin_of, refused_by
 from domain.ledger.journal import Cause, Entry, Outcome, Transaction, Verdict
+from domain.ledger.lines import ENTRY
 from domain.ledger.refusals import TOTAL_MAX, closed_to, fits, misshapen, not_entries, over_limit, rejected, unsound
 from domain.ledger.velocity import uses
 
-_SAFE = TOTAL_MAX // 4
-"""While a total is below it, neither the amount that led there nor the balance can have too many digits."""
-
-EntryLine = tuple[str, int, int, int, int, int, str, int, int]
-"""Transaction id, version, account id, leg, layer, side, currency, amount, balance of the layer after it."""
+SAFE = TOTAL_MAX // 4
+"""While a total and the balance are below it, the amount that led there cannot have too many digits."""
 
 
 class Posted(NamedTuple):
-    """An accepted transaction with its metadata as canonical JSON, and the entries that the ledger has added to its own."""
+    """An accepted transaction, and the entries that the ledger has added to its own."""
 
     transaction: Transaction
     body_hash: str
-    meta: str
     added: tuple[Entry, ...] = ()
 
 
@@ -40,12 +37,13 @@ class Refused(NamedTuple):
 
 
 class Folded(NamedTuple):
-    """What a batch comes to: `rows` are the changed rows, `answered` the ids with a new answer, `origins` what posted
-    transactions now are to those that name them, `used` the windows of velocity limits, `seen` the keys to report."""
+    """What a batch comes to: `entries` are written as lines, `rows` are the changed rows, `answered` the ids with a new answer,
+    `origins` what posted transactions now are to those that name them, `used` the windows of velocity limits, `seen` the keys
+    to report."""
 
     verdicts: list[Verdict]
     posted: list[Posted]
-    entries: list[EntryLine]
+    entries: list[str]
     rejected: list[Refused]
     conflicts: list[Refused]
     rows: dict[Key, Row]
@@ -58,14 +56,13 @@ class Folded(NamedTuple):
 
 def judge(books: Books, folded: Folded, transaction: Transaction, group_fails: str | None = None) -> Verdict:
     """Post it, find that it was answered before, or refuse it; `group_fails` is why its group refuses what is new in it."""
-    meta = meta_text(transaction.meta)
-    body = body_hash(transaction, meta)
+    body = body_hash(transaction)
     known = folded.answered.get(transaction.id) or books.known.get(transaction.id)
     if known is not None:
         return _repeat(folded, known, transaction, body)
     if group_fails is not None:
         return _refuse_with_group(folded, transaction, body, group_fails)
-    return _first(books, folded, transaction, body, meta)
+    return _first(books, folded, transaction, body)
 
 
 def _repeat(folded: Folded, known: Known, transaction: Transaction, body: str) -> Verdict:
@@ -81,7 +78,7 @@ def _repeat(folded: Folded, known: Known, transaction: Transaction, body: str) -
     return Verdict(transaction.id, Outcome.DUPLICATE)
 
 
-def _first(books: Books, folded: Folded, transaction: Transaction, body: str, meta: str | None) -> Verdict:
+def _first(books: Books, folded: Folded, transaction: Transaction, body: str) -> Verdict:
     added: tuple[Entry, ...] = ()
     refused, origin = None, None
     if transaction.cause is not None:
@@ -89,12 +86,10 @@ def _first(books: Books, folded: Folded, transaction: Transaction, body: str, me
         if origin is not None:
             added = added_entries(origin, transaction.cause, transaction.entries)
     entries = transaction.entries + added
-    refused = (
-        refused or misshapen(books, transaction, meta, len(entries)) or _book(books, folded, transaction, entries, origin)
-    )
+    refused = refused or misshapen(books, transaction, len(entries)) or _book(books, folded, transaction, entries, origin)
     if refused is not None:
         return _refuse(folded, transaction, body, refused)
-    folded.posted.append(Posted(transaction, body, meta or "{}", added))
+    folded.posted.append(Posted(transaction, body, added))
     folded.answered[transaction.id] = Known(body)
     if transaction.id in folded.named:
         folded.origins[transaction.id] = origin_of(transaction)
@@ -160,7 +155,7 @@ def _use(
 def _apply(books: Books, folded: Folded, transaction: Transaction, entries: Sequence[Entry]) -> tuple[bool, int]:
     """Book entry by entry, up to the first that cannot be: whether all could and balance, and whether limits apply.
 
-    This is the inner loop of the ledger: it asks of every entry only what can be asked in a comparison.
+    It asks of every entry only what can be asked in a comparison; what is wrong is found out when something is.
     """
     rows, lines, id_ = folded.rows, folded.entries, transaction.id
     releases = transaction.cause is not None
@@ -168,7 +163,7 @@ def _apply(books: Books, folded: Folded, transaction: Transaction, entries: Sequ
     judged = 0
     for leg, (account, currency, layer, side, amount) in enumerate(entries, 1):
         key = (account, currency)
-        row = rows.get(key) or _copied(books, rows, key)
+        row = rows.get(key) or copied(books, rows, key)
         if row is None or not amount or type(amount) is not int or not 0 < layer < 4 or side * side != 1:
             return False, judged
         if layer > 1 and amount < 0 and not releases:
@@ -178,8 +173,8 @@ def _apply(books: Books, folded: Folded, transaction: Transaction, entries: Sequ
         row[slot] = total = row[slot] + amount
         row[0] = version = row[0] + 1
         after = row[debit] - row[debit + 1]
-        lines.append((id_, version, row[7], leg, layer, side, currency, amount, after))
-        if not -_SAFE < total < _SAFE and not fits(total, amount, after):
+        lines.append(ENTRY % (id_, version, row[7], leg, layer, side, currency, amount, after))
+        if not (-SAFE < total < SAFE and -SAFE < after < SAFE) and not fits(total, amount, after):
             return False, judged
         judged |= row[8]
         kind = (currency, layer)
@@ -187,7 +182,7 @@ def _apply(books: Books, folded: Folded, transaction: Transaction, entries: Sequ
     return not any(net.values()), judged
 
 
-def _copied(books: Books, rows: dict[Key, Row], key: Key) -> Row | None:
+def copied(books: Books, rows: dict[Key, Row], key: Key) -> Row | None:
     """The row of this batch for an account that takes entries in this currency; None if it takes none."""
     if closed_to(books, key) is not None:
         return None

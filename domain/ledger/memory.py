@@ -3,15 +3,16 @@
 It keeps everything that it was given, so a test can look at transactions and entries as rows.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from domain.ledger.accounts import CHART, Account, numbered
-from domain.ledger.books import Books, Known, Origin, Window, balances
+from domain.ledger.books import Books, Key, Known, Origin, Window, balances
 from domain.ledger.causes import origin_of
 from domain.ledger.fold import advance, fold
-from domain.ledger.journal import LEGS, Balance, Booked, Heard, History, Matter, Transaction
-from domain.ledger.judge import EntryLine, Folded, Posted, Refused
+from domain.ledger.journal import Balance, Booked, Heard, History, Matter, Transaction, named_legs
+from domain.ledger.judge import Folded, Posted, Refused
+from domain.ledger.lines import EntryFacts, read_entry
 
 
 class MemoryLedger:
@@ -22,13 +23,13 @@ class MemoryLedger:
         self._origins: dict[str, Origin] = {}
         self._used: dict[Window, int] = {}
         by_code = {account.code: account for account in numbered(accounts)}
-        summaries = frozenset([account.parent for account in by_code.values() if account.parent is not None])
+        summaries = {account.parent for account in by_code.values() if account.parent is not None}
         self._books = Books(by_code, {}, self._known, {}, self._used, closed_until_ms, summaries)
         self._codes = {account.id: account.code for account in by_code.values()}
         self._posted: list[Posted] = []
         self._by_id: dict[str, Transaction] = {}
         self._matters_of: dict[str, set[str]] = {}
-        self._entries: list[EntryLine] = []
+        self._entries: list[str] = []
         self.rejected: list[Refused] = []
         self.conflicts: list[Refused] = []
 
@@ -48,8 +49,10 @@ class MemoryLedger:
         self._by_id.update({posted.transaction.id: posted.transaction for posted in folded.posted})
         self._posted += folded.posted
         for transaction in (posted.transaction for posted in folded.posted):
-            for side in transaction.meta.keys() & LEGS:
-                self._matters_of.setdefault(transaction.meta[side]["id"], set()).add(transaction.correlation_id)
+            named = named_legs(transaction.meta)
+            for leg in (named.btc_leg, named.usd_leg):
+                if leg is not None:
+                    self._matters_of.setdefault(leg.id, set()).add(transaction.correlation_id)
         self._entries += folded.entries
         self.rejected += folded.rejected
         self.conflicts += folded.conflicts
@@ -57,9 +60,9 @@ class MemoryLedger:
     def _origin(self, id_: str) -> Origin:
         return self._origins.get(id_) or origin_of(self._by_id[id_])
 
-    def balances(self) -> list[Balance]:
-        """Every balance there is, in order of account and currency."""
-        return balances(self._books.rows, self._books.rows)
+    def balances(self, keys: Collection[Key] | None = None) -> list[Balance]:
+        """The balances of these accounts and currencies, or every one there is, in order of account and currency."""
+        return balances(self._books.rows, self._books.rows if keys is None else keys)
 
     def history(self) -> History:
         """What was posted, by matter and by leg."""
@@ -105,30 +108,19 @@ class MemoryLedger:
 
     def entry_rows(self) -> list[dict[str, Any]]:
         """All entries as flat rows, in the order in which they were booked."""
-        return [self._entry_row(*line) for line in self._entries]
+        return [self._entry_row(read_entry(line)) for line in self._entries]
 
-    def _entry_row(
-        self,
-        tx_id: str,
-        version: int,
-        account_id: int,
-        leg: int,
-        layer: int,
-        side: int,
-        currency: str,
-        amount: int,
-        balance_after: int,
-    ) -> dict[str, Any]:
+    def _entry_row(self, entry: EntryFacts) -> dict[str, Any]:
         return {
-            "tx_id": tx_id,
-            "leg": leg,
-            "account": self._codes[account_id],
-            "currency": currency,
-            "layer": int(layer),
-            "side": side,
-            "amount": amount,
-            "balance_after": balance_after,
-            "version": version,
+            "tx_id": entry.tx_id,
+            "leg": entry.leg,
+            "account": self._codes[entry.account_id],
+            "currency": entry.currency,
+            "layer": entry.layer,
+            "side": entry.side,
+            "amount": entry.amount,
+            "balance_after": entry.balance_after,
+            "version": entry.version,
         }
 
     def balance_rows(self) -> list[dict[str, Any]]:
@@ -141,7 +133,6 @@ def _transaction_row(posted: Posted) -> dict[str, Any]:
     cause, group = row.pop("cause"), row.pop("group")
     return row | {
         "entries": len(posted.transaction.entries) + len(posted.added),
-        "meta": posted.meta,
         "body_hash": posted.body_hash,
         "relation": cause and cause.relation,
         "cause_tx_id": cause and cause.transaction_id,

@@ -1,7 +1,7 @@
 """Why the ledger refuses a transaction: each reason by a stable name, found only when something is wrong.
 
 one_legged, too_many_entries     a transaction has 2 to 64 entries
-bad_time, bad_meta               its effective time is no date, or its metadata is no JSON that can be stored
+bad_time, bad_meta               its effective time is no date, or its metadata has a text that cannot be stored
 closed_period                    it is effective in a period that was closed
 unknown_cause                    the transaction that it names as its cause was never posted
 before_cause                     it is effective before its cause
@@ -27,6 +27,7 @@ over_velocity                    what is available of an account would fall too 
 import re
 from collections.abc import Mapping, Sequence
 
+from domain.ledger.body import can_be_stored
 from domain.ledger.books import Books, Key, Row, available, reachable
 from domain.ledger.journal import CREDIT, DEBIT, Entry, Layer, Outcome, Transaction, Verdict
 
@@ -65,10 +66,10 @@ def rejected(
     return Verdict(transaction.id, Outcome.REJECTED, reason, key[0], key[1], shortfall)
 
 
-def misshapen(books: Books, transaction: Transaction, meta: str | None, entries_count: int) -> Verdict | None:
-    """What is wrong with the transaction as a whole, with so many entries in the end; `meta` is its `meta_text`."""
+def misshapen(books: Books, transaction: Transaction, entries_count: int) -> Verdict | None:
+    """What is wrong with the transaction as a whole, with so many entries in the end."""
     reason = _misshapen(books, transaction.effective_at_ms, entries_count)
-    if reason is None and meta is None:
+    if reason is None and not can_be_stored(transaction.meta):
         reason = "bad_meta"
     if reason is None and (transaction.expires_at_ms is not None or transaction.group is not None):
         reason = _tied(transaction)

@@ -28,6 +28,7 @@ good. What it pairs then depends on the order of arrival; it is there to compare
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Literal
 
 from domain.pairing.effects import (
@@ -42,14 +43,17 @@ from domain.pairing.effects import (
     TradeUnpaired,
     WaitState,
 )
-from domain.pairing.legs import Leg, difference, pairing_key
+from domain.pairing.legs import Leg, difference
 from domain.pairing.match import Pair, match_two
 from domain.pairing.page import Page
 from domain.pairing.waiting import Waiting, WaitingLegs
 from domain.pairing.worths import IdPair
-from domain.streams.records import Record, Snapshot
+from domain.streams.records import Record, Snapshot, new
 
 Rule = Literal["closest", "first"]
+
+known_of = attrgetter("value.known")
+"""What the ledger knows of the leg in a record."""
 
 _FAILED_LATE = "the leg is told as failed after it was told as successful; the success stands, and so does its trade"
 _WORTHLESS = "the leg is worth less than half a cent and cannot be paired"
@@ -70,7 +74,7 @@ class _Instant:
 class PairingBook:
     """Pairs all legs; a `domain.streams.records.Machine` over records of `Arrival`."""
 
-    version = 1
+    version = 2
 
     def __init__(self, rule: Rule = "closest", age_max_ms: int = 600_000) -> None:
         self._rule = rule
@@ -151,24 +155,26 @@ class PairingBook:
 
         That is the short way of `_take` and `_settle`, with the same outcome.
         """
-        if len({record.value.leg.id for record in records}) < len(records) or any(r.value.known for r in records):
+        if len({record.value.leg.id for record in records}) < len(records) or any(map(known_of, records)):
             return records
-        keys = [record.value.key or pairing_key(record.value.leg) for record in records]
         by_key: dict[str, list[Record[Arrival]]] = {}
-        for key, record in zip(keys, records, strict=True):
-            by_key.setdefault(key, []).append(record)
+        for record in records:
+            by_key.setdefault(record.value.key, []).append(record)
+        couples = instant.couples
         for key, alone in by_key.items():
-            if len(alone) == 2 and self._is_new(key, alone) and (pair := match_two(alone[0].value.leg, alone[1].value.leg)):
-                instant.couples[key] = pair, max(alone, key=_place)
-        return [record for key, record in zip(keys, records, strict=True) if key not in instant.couples]
+            if len(alone) == 2 and (pair := self._couple(key, *alone)):
+                one, other = alone
+                couples[key] = pair, one if _place(one) > _place(other) else other
+        return [record for record in records if record.value.key not in couples] if 2 * len(couples) < len(records) else ()
 
-    def _is_new(self, key: str, records: Sequence[Record[Arrival]]) -> bool:
-        legs = [record.value.leg for record in records]
-        return (
-            key not in self._pages
-            and key not in self._couples
-            and all(leg.status == "SUCCESS" and leg.cents and leg.id not in self._key_of for leg in legs)
-        )
+    def _couple(self, key: str, one: Record[Arrival], other: Record[Arrival]) -> Pair | None:
+        """Return two legs of a key as a pair, if key and legs are new and they fit."""
+        first, second, known = one.value.leg, other.value.leg, self._key_of
+        if key in self._pages or key in self._couples or first.id in known or second.id in known:
+            return None
+        if not (first.status == second.status == "SUCCESS" and first.cents and second.cents):
+            return None
+        return match_two(first, second)
 
     def _take(self, record: Record[Arrival], instant: _Instant) -> None:
         arrival = record.value
@@ -181,7 +187,7 @@ class PairingBook:
         elif leg.cents == 0:
             _refuse(leg, "worthless", _WORTHLESS, record, instant)
         else:
-            self._put(leg, arrival.key or pairing_key(leg), record, instant)
+            self._put(leg, arrival.key, record, instant)
 
     def _take_again(self, leg: Leg, before: Leg, record: Record[Arrival], instant: _Instant) -> None:
         """Take another word on a leg that the book has."""
@@ -193,7 +199,7 @@ class PairingBook:
             else:
                 _refuse(leg, "failed", _FAILED_LATE, record, instant)
         elif leg.status == "SUCCESS" and leg.cents:
-            self._put(leg, record.value.key or pairing_key(leg), record, instant)
+            self._put(leg, record.value.key, record, instant)
         elif before.status == "PENDING":
             # It ends where it is: what failed, or is worth nothing, belongs nowhere else.
             self._put(before._replace(status="FAILURE"), self._key_of[leg.id], record, instant)
@@ -237,6 +243,8 @@ class PairingBook:
 
     def _settle(self, instant: _Instant) -> tuple[list[Effect], list[Effect]]:
         """Settle the pages touched: the reversals and the pairs, in order of key and ids."""
+        if not instant.pages:
+            return [], [self._settle_couple(key, instant) for key in sorted(instant.couples)]
         unpaired: list[Effect] = []
         paired: list[Effect] = []
         for key in sorted({**instant.couples, **instant.pages}):
@@ -256,8 +264,9 @@ class PairingBook:
         couple, cause = instant.couples[key]
         self._couples[key] = couple
         self._settled[key] = instant.at_ms
-        self._key_of.update((leg.id, key) for leg in couple)
-        return TradePaired(*couple, 0, key, cause.source, cause.offset)
+        btc, usd = couple
+        self._key_of[btc.id] = self._key_of[usd.id] = key
+        return new(TradePaired, (btc, usd, 0, key, cause.source, cause.offset))
 
     def _announce(self, instant: _Instant) -> list[Effect]:
         """Tell of the legs that began or ceased to wait, and see which pages may be forgotten."""
@@ -304,7 +313,7 @@ def _state(page: Page, leg_id: str) -> WaitState:
 
 
 def _place(record: Record[Arrival]) -> tuple[str, int]:
-    return record.source, record.offset
+    return record[1:3]
 
 
 def _turned(

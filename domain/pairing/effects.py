@@ -8,7 +8,7 @@ of the message that brought the effect about.
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from domain.pairing.legs import Leg
+from domain.pairing.legs import Leg, pairing_key
 
 WaitState = Literal["waiting", "pending", "too_old", "paired", "dropped"]
 RefusalReason = Literal["failed", "conflict", "worthless"]
@@ -25,16 +25,19 @@ class KnownTrade:
 
 
 class Arrival(NamedTuple):
-    """A leg as it arrives. `known` is all that the ledger holds under its pairing key, if the book no longer does; `key` is
-    that key, where it is worked out already."""
+    """A leg as it arrives, with its pairing key. `known` is all that the ledger holds under that, if the book no longer does."""
 
     leg: Leg
-    known: tuple[KnownTrade, ...] = ()
-    key: str | None = None
+    known: tuple[KnownTrade, ...]
+    key: str
 
 
-@dataclass(frozen=True, slots=True)
-class TradePaired:
+def arrival_of(leg: Leg, known: tuple[KnownTrade, ...] = ()) -> Arrival:
+    """Return a leg as it arrives, with what is known."""
+    return Arrival(leg, known, pairing_key(leg))
+
+
+class TradePaired(NamedTuple):
     """Two legs belong together: book the trade. `generation` counts how often this very pair was booked before."""
 
     btc: Leg
@@ -45,8 +48,7 @@ class TradePaired:
     source_offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class TradeUnpaired:
+class TradeUnpaired(NamedTuple):
     """A pair is no longer the best: reverse the booking of this `generation`."""
 
     btc: Leg
@@ -57,8 +59,7 @@ class TradeUnpaired:
     source_offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class LegWaits:
+class LegWaits(NamedTuple):
     """A leg waits, or (with `paired` and `dropped`) no longer does; `since_ms` is when it began to, in stream time."""
 
     leg: Leg
@@ -67,8 +68,7 @@ class LegWaits:
     at_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class LegRefused:
+class LegRefused(NamedTuple):
     """A well-formed leg that will not be paired as it came."""
 
     leg_id: str
@@ -78,8 +78,7 @@ class LegRefused:
     source_offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class LegTooOld:
+class LegTooOld(NamedTuple):
     """A person should look: a leg has waited for longer than it should. It still pairs if its partner comes."""
 
     leg: Leg

@@ -5,9 +5,12 @@ leg names its partner for sure, so legs are first sorted by what two partners mu
 and then matched inside it by their worth (`domain/pairing/match.py`).
 """
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from msgspec import Struct
+from msgspec.json import Decoder
+
+from domain.ledger.body import quoted
 from domain.messages.dealer import DealerTransaction
 from domain.money import worth_cents
 
@@ -66,9 +69,10 @@ def pairing_key(leg: Leg) -> str:
     does the same in both), the same method, and the same memo where either names a journal. The length before the
     method keeps any two keys apart, whatever characters the method and the memo are made of.
     """
-    side = "buys" if user_buys_usd(leg) else "sells"
-    journal = leg.memo if has_journal(leg) else ""
-    return f"{leg.created_at_ms // 1000}/{side}/{len(leg.method)}/{leg.method}/{journal}"
+    _, created_at_ms, _, direction, currency, _, method, memo, _ = leg
+    side = "buys" if (currency == "BTC") == (direction == "RECEIVE") else "sells"
+    journal = memo if memo is not None and memo.startswith(JOURNAL_PREFIX) else ""
+    return f"{created_at_ms // 1000}/{side}/{len(method)}/{method}/{journal}"
 
 
 def difference(first: Leg, other: Leg) -> str:
@@ -82,22 +86,44 @@ def _shown(value: str | int | None) -> str:
     return "nothing" if value is None else f'"{value}"' if isinstance(value, str) else str(value)
 
 
-def to_json(leg: Leg) -> dict[str, Any]:
-    """A leg as plain JSON with sorted keys, as it travels in the metadata of a posting."""
+def to_json(leg: Leg) -> str:
+    """Write a leg as canonical JSON, as it stands in the metadata of a posting."""
     id_, created_at_ms, status, direction, currency, amount, method, memo, cents = leg
-    return {
-        "amount": amount,
-        "cents": cents,
-        "created_at_ms": created_at_ms,
-        "currency": currency,
-        "direction": direction,
-        "id": id_,
-        "memo": memo,
-        "method": method,
-        "status": status,
-    }
+    # Two of these are written for every trade, so the keys stand here in order, and only texts are looked at.
+    return (
+        f'{{"amount":{amount},"cents":{cents},"created_at_ms":{created_at_ms},"currency":{quoted(currency)},'
+        f'"direction":{quoted(direction)},"id":{quoted(id_)},"memo":{"null" if memo is None else quoted(memo)},'
+        f'"method":{quoted(method)},"status":{quoted(status)}}}'
+    )
 
 
-def leg_from_json(fields: Mapping[str, Any]) -> Leg:
-    """The leg that `to_json` wrote."""
-    return Leg(**fields)
+class _Told(Struct):
+    id: str
+    created_at_ms: int
+    status: str
+    direction: str
+    currency: str
+    amount: int
+    method: str
+    memo: str | None
+    cents: int
+
+
+class _Legs(Struct):
+    btc_leg: _Told | None = None
+    usd_leg: _Told | None = None
+
+
+_read = Decoder(_Legs).decode
+
+
+def legs_from_json(meta: str) -> tuple[Leg, Leg] | None:
+    """Read the bitcoin and the dollar leg that `to_json` wrote into the metadata of a posting; None if they are not there."""
+    legs = _read(meta)
+    if legs.btc_leg is None or legs.usd_leg is None:
+        return None
+    return _leg(legs.btc_leg), _leg(legs.usd_leg)
+
+
+def _leg(told: _Told) -> Leg:
+    return Leg(*[getattr(told, name) for name in Leg._fields])

@@ -67,7 +67,7 @@ def match_two(one: Leg, other: Leg) -> Pair | None:
         return None
     if abs(one.cents - other.cents) > GAP_MAX_CENTS and not has_journal(one):
         return None
-    return _pair(one, other)
+    return (one, other) if one.currency == "BTC" else (other, one)
 
 
 def _match_journal(legs: Collection[Leg]) -> list[Pair]:

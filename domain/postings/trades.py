@@ -4,7 +4,7 @@ All of it follows from the content of messages, so a replay makes the same posti
 effective when its trade was: it takes back what should never have been there.
 """
 
-from typing import Any
+from collections.abc import Callable
 
 from domain.ledger.journal import Transaction
 from domain.pairing import legs
@@ -32,25 +32,29 @@ def post_effect(record: Record[Effect]) -> Transaction | None:
 
 
 def _book(pair: TradePaired) -> Transaction | None:
-    make = user_buys_usd if legs.user_buys_usd(pair.btc) else user_sells_usd
-    return make(pair.btc.amount, pair.usd.amount, **_facts(pair))
+    return _trade(user_buys_usd if legs.user_buys_usd(pair.btc) else user_sells_usd, pair, None)
 
 
 def _reverse(pair: TradeUnpaired) -> Transaction | None:
     is_buy = legs.user_buys_usd(pair.btc)
-    template = USER_BUYS_USD if is_buy else USER_SELLS_USD
-    reverses = trade_id(template, pair.btc.created_at_ms, pair.btc.id, pair.usd.id, pair.generation)
-    make = revert_user_buys_usd if is_buy else revert_user_sells_usd
-    return make(pair.btc.amount, pair.usd.amount, reverses=reverses, **_facts(pair))
+    booked = USER_BUYS_USD if is_buy else USER_SELLS_USD
+    reverses = trade_id(booked, pair.btc.created_at_ms, pair.btc.id, pair.usd.id, pair.generation)
+    return _trade(revert_user_buys_usd if is_buy else revert_user_sells_usd, pair, reverses)
 
 
-def _facts(pair: TradePaired | TradeUnpaired) -> dict[str, Any]:
-    return {
-        "effective_at_ms": pair.btc.created_at_ms,
-        "pairing_key": pair.key,
-        "btc_leg": legs.to_json(pair.btc),
-        "usd_leg": legs.to_json(pair.usd),
-        "generation": pair.generation,
-        "source": pair.source,
-        "source_offset": pair.source_offset,
-    }
+def _trade(
+    make: Callable[..., Transaction | None], pair: TradePaired | TradeUnpaired, reverses: str | None
+) -> Transaction | None:
+    btc, usd = pair.btc, pair.usd
+    return make(
+        btc.amount,
+        usd.amount,
+        effective_at_ms=btc.created_at_ms,
+        pairing_key=pair.key,
+        btc_leg=(btc.id, legs.to_json(btc)),
+        usd_leg=(usd.id, legs.to_json(usd)),
+        generation=pair.generation,
+        source=pair.source,
+        source_offset=pair.source_offset,
+        reverses=reverses,
+    )

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from domain.ledger.body import body_hash, meta_text, transaction_from
+from domain.ledger.body import body_hash, transaction_from
 from domain.ledger.journal import Entry, Transaction
 from domain.ledger.refusals import REASONS
 from domain.proof.balances import Followed, follow
@@ -121,7 +121,7 @@ def _is_other(header: HeaderRow, legs: Sequence[EntryRow], followed: Followed) -
         transaction = booked(header, legs, followed.accounts)
     except (KeyError, ValueError):
         return True
-    return header.body_hash != body_hash(transaction, header.meta)
+    return header.body_hash != body_hash(transaction)
 
 
 def _legs(headers: Iterable[HeaderRow], legs: Mapping[str, list[EntryRow]], *, is_right: bool) -> Iterator[Fault]:
@@ -156,7 +156,6 @@ def _within(span: Any, first: int, last: int) -> bool:
 
 _FIELDS, _ENTRY_FIELDS = frozenset(Transaction._fields), frozenset(Entry._fields)
 _DECIMAL = re.compile(r"Decimal\('(.*)'\)")
-_as_kept = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def _misquoted(row: KeptRow) -> str | None:
@@ -170,17 +169,10 @@ def _misquoted(row: KeptRow) -> str | None:
         named = (kept["id"], kept["template"], kept["source"], kept["source_offset"])
         if named != (row.tx_id, row.template, row.source, row.source_offset):
             return f"what is kept of {row.tx_id} is another transaction"
-        has_body = row.body_hash in _body_hashes(kept) or _is_hearsay(kept)
+        has_body = row.body_hash == body_hash(_rebuilt(kept)) or _is_hearsay(kept)
         return None if has_body else f"what is kept of {row.tx_id} has another body"
     except (ValueError, TypeError, KeyError, RecursionError):
         return f"what is kept of {row.tx_id} cannot be read"
-
-
-def _body_hashes(kept: dict[str, Any]) -> tuple[str, ...]:
-    transaction, meta = _rebuilt(kept), kept["meta"]
-    plain = meta_text(meta) if isinstance(meta, dict) else None
-    # Metadata that was no plain JSON was hashed as it is kept.
-    return tuple(body_hash(transaction, text) for text in (plain, _as_kept(meta)) if text is not None)
 
 
 def _is_hearsay(kept: Mapping[str, Any]) -> bool:

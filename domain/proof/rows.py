@@ -95,7 +95,6 @@ class HeaderRow(NamedTuple):
     n_added: int
     transaction: Transaction
     body_hash: str
-    meta: str
     line: str
 
 
@@ -168,10 +167,12 @@ def header_row(cells: Cells) -> HeaderRow:
     cause = _cause(relation, cause_id, is_final)
     expires = None if expires_at_ms == NULL else int(expires_at_ms)
     group = _group(group_id, group_size)
-    transaction = Transaction(id_, template, int(at_ms), (), correlation_id, source, int(offset), {}, cause, expires, group)
+    transaction = Transaction(
+        id_, template, int(at_ms), (), correlation_id, source, int(offset), meta, cause, expires, group
+    )
     named = "-" if cause is None else cause_text(cause)
     line = f"{id_}\t{template}\t{at_ms}\t{correlation_id}\t{named}\t{source}\t{offset}\t{body}\n"
-    return HeaderRow(int(batch_id), int(position), int(n_entries), int(n_added), transaction, body, meta, line)
+    return HeaderRow(int(batch_id), int(position), int(n_entries), int(n_added), transaction, body, line)
 
 
 def _cause(relation: str, cause_id: str, is_final: str) -> Cause | None:

@@ -57,6 +57,10 @@ class Merge(Generic[T]):
         released, self._waiting = self._waiting[:cut], self._waiting[cut:]
         return released
 
+    def waiting(self) -> Sequence[Record[T]]:
+        """Return the records that are held."""
+        return self._waiting
+
     def gauges(self) -> dict[str, int]:
         """How far it has come, and what it holds and has moved."""
         return {"watermark_ms": self.watermark_ms, "late": self.late, "held": len(self._waiting)}

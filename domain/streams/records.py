@@ -94,6 +94,11 @@ class Outgoing(NamedTuple):
     value: bytes
 
 
+new = tuple.__new__
+"""`new(Record, (at_ms, source, offset, value))` is `Record(at_ms, source, offset, value)`, without the function in Python that
+every NamedTuple has for it: for the few places that make several of each message. It checks nothing."""
+
+
 def source_name(topic: str, partition: int) -> str:
     """Return how a partition is called wherever streams meet."""
     return f"{topic}/{partition}"

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from domain.ids import content_id, timed_id
 from domain.ledger.accounts import account_of
+from domain.ledger.body import meta_text
 from domain.ledger.journal import CREDIT, DEBIT, Entry, Transaction
 from domain.templates.entries import nonzero, settled
 
@@ -45,5 +46,5 @@ def adjust_exchange_allocation(
         content_id("allocation", caused_by),
         source,
         source_offset,
-        {"caused_by": caused_by},
+        meta_text({"caused_by": caused_by}),
     )

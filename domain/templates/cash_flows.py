@@ -9,6 +9,7 @@ from functools import partial
 
 from domain.ids import content_id, timeless_id
 from domain.ledger.accounts import at_venue
+from domain.ledger.body import meta_text
 from domain.ledger.journal import Transaction
 from domain.templates.entries import moved
 
@@ -42,7 +43,7 @@ def _cash_flow(
         content_id("client", client_id) if client_id else content_id("cash_flow", venue, flow_id),
         source,
         source_offset,
-        {"client_id": client_id, "flow_id": flow_id, "sequence": sequence, "venue": venue},
+        meta_text({"client_id": client_id, "flow_id": flow_id, "sequence": sequence, "venue": venue}),
     )
 
 

@@ -13,9 +13,9 @@ Ahead of its flow: wallets will book by it.
 
 from collections.abc import Mapping
 from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Decimal, localcontext
-from typing import Any
 
 from domain.ids import timeless_id
+from domain.ledger.body import meta_text
 from domain.ledger.journal import CREDIT, DEBIT, Entry, Layer, Transaction
 from domain.templates.entries import nonzero
 
@@ -39,7 +39,7 @@ def currency_exchange(
     correlation_id: str,
     source: str,
     source_offset: int,
-    meta: Mapping[str, Any] | None = None,
+    meta: Mapping[str, object] | None = None,
 ) -> Transaction | None:
     """Sell an amount of one currency for another; `rate` is minor units bought per minor unit sold.
 
@@ -66,5 +66,5 @@ def currency_exchange(
         correlation_id,
         source,
         source_offset,
-        {**(meta or {}), "rate": str(rate)},
+        meta_text({**(meta or {}), "rate": str(rate)}),
     )

@@ -18,6 +18,7 @@ from functools import partial
 
 from domain.ids import content_id, timeless_id
 from domain.ledger.accounts import account_of, at_venue
+from domain.ledger.body import meta_text
 from domain.ledger.journal import CREDIT, DEBIT, Transaction
 from domain.templates.entries import nonzero, settled
 
@@ -73,14 +74,16 @@ def _adjustment(
         content_id("position", venue, instrument),
         source,
         source_offset,
-        {
-            "client_order_id": client_order_id,
-            "event_id": event_id,
-            "instrument": instrument,
-            "price_usd": price_usd,
-            "sequence": sequence,
-            "venue": venue,
-        },
+        meta_text(
+            {
+                "client_order_id": client_order_id,
+                "event_id": event_id,
+                "instrument": instrument,
+                "price_usd": price_usd,
+                "sequence": sequence,
+                "venue": venue,
+            }
+        ),
     )
 
 

@@ -9,9 +9,9 @@ Sides are those of credit-normal accounts, as users' balances are: a debit takes
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 from domain.ids import timeless_id
+from domain.ledger.body import meta_text
 from domain.ledger.journal import CREDIT, DEBIT, Cause, Entry, Layer, Relation, Transaction
 
 HOLD, CAPTURE, VOID, EXPIRE = "HOLD", "CAPTURE", "VOID", "EXPIRE"
@@ -29,7 +29,7 @@ def hold(
     source: str,
     source_offset: int,
     expires_at_ms: int | None = None,
-    meta: Mapping[str, Any] | None = None,
+    meta: Mapping[str, object] | None = None,
 ) -> Transaction:
     """Promise `amount` in minor units from giver to taker; `key` is the business key of the promise."""
     return Transaction(
@@ -40,7 +40,7 @@ def hold(
         correlation_id,
         source,
         source_offset,
-        meta or {},
+        meta_text(meta or {}),
         expires_at_ms=expires_at_ms,
     )
 
@@ -88,6 +88,6 @@ def _ending(
         held.correlation_id,
         source,
         source_offset,
-        {},
+        "{}",
         Cause(relation, held.id),
     )

@@ -13,6 +13,7 @@ Ahead of its flow: quotes will book by it; so far only the reference's cases do.
 from functools import partial
 
 from domain.ids import content_id, timeless_id
+from domain.ledger.body import meta_text
 from domain.ledger.journal import CREDIT, DEBIT, Transaction
 from domain.templates.entries import nonzero, settled
 
@@ -48,7 +49,7 @@ def _quote_accepted(
         content_id("quote", quote_id),
         source,
         source_offset,
-        {"quote_id": quote_id},
+        meta_text({"quote_id": quote_id}),
     )
 
 

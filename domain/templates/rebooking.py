@@ -5,7 +5,10 @@ the rejected id alone: whoever books it again twice, at whatever time, books it 
 say, since its own time may lie in a period that is closed; what it says of its own time, as the legs of a trade do, it keeps.
 """
 
+import json
+
 from domain.ids import timeless_id
+from domain.ledger.body import meta_text
 from domain.ledger.journal import Transaction
 
 SOURCE = "console/rebookings"
@@ -19,5 +22,5 @@ def rebooking(rejected: Transaction, effective_at_ms: int, reason: str | None = 
         effective_at_ms=effective_at_ms,
         source=SOURCE,
         source_offset=0,
-        meta={**rejected.meta, **told},
+        meta=meta_text({**json.loads(rejected.meta), **told}),
     )

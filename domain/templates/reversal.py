@@ -5,6 +5,7 @@ person, since it changes the balances of that day. What is held is not reversed 
 """
 
 from domain.ids import timed_id
+from domain.ledger.body import meta_text
 from domain.ledger.journal import Layer, Transaction, reversal_of
 
 REVERSAL = "REVERSAL"
@@ -24,6 +25,6 @@ def reversal(original: Transaction, effective_at_ms: int, reason: str | None = N
         original.correlation_id,
         SOURCE,
         0,
-        {} if reason is None else {"reason": reason},
+        meta_text({} if reason is None else {"reason": reason}),
         reversal_of(original.id),
     )

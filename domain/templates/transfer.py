@@ -6,6 +6,7 @@ It is taken back by `templates/reversal.py`, at a time that its caller says.
 """
 
 from domain.ids import content_id, timeless_id
+from domain.ledger.body import meta_text
 from domain.ledger.journal import Transaction
 from domain.templates.entries import moved
 
@@ -33,5 +34,5 @@ def transfer(
         content_id("posting", key),
         source,
         source_offset,
-        {} if memo is None else {"memo": memo},
+        meta_text({} if memo is None else {"memo": memo}),
     )

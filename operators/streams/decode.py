@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from domain.errors import Rejection
 from domain.messages.fields import Message
-from domain.streams.records import Progress, RawBatch, Record, source_name
+from domain.streams.records import Progress, RawBatch, Record, new, source_name
 from domain.times import BITCOIN_BEGAN_MS, datetime_of
 from domain.topics import Topic
 
@@ -115,26 +115,28 @@ def decoder(
     would have made, or None.
     """
     parse = parser(topic.model)
+    plainly = quick or _never
 
     def explained(raw: bytes, came_ms: int) -> T:
         message = parse(raw)
         check_time(message, came_ms)
         return convert(message)
 
-    def made(raw: bytes, came_ms: int) -> T:
-        plain = quick(raw, came_ms) if quick else None
-        return explained(raw, came_ms) if plain is None else plain
-
     def decode(batch: RawBatch) -> Sequence[Progress[T] | Record[Rejection]]:
         source = source_name(batch.topic, batch.partition)
         good: list[Record[T]] = []
         bad: list[Record[Rejection]] = []
         for offset, at_ms, key, value in batch.messages:
+            plain = plainly(value, at_ms)
             try:
-                good.append(Record(at_ms, source, offset, made(value, at_ms)))
+                good.append(new(Record, (at_ms, source, offset, explained(value, at_ms) if plain is None else plain)))
             except Refused as refused:
                 rejection = Rejection(refused.reason, str(refused), topic.name, batch.partition, offset, key, value)
                 bad.append(Record(at_ms, source, offset, rejection))
         return [Progress(source, batch.watermark_ms, good), *bad]
 
     return decode
+
+
+def _never(_raw: bytes, _came_ms: int) -> None:
+    """Make nothing of any bytes."""

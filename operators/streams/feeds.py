@@ -13,7 +13,7 @@ from bytewax.dataflow import Stream
 
 from domain.errors import Rejection
 from domain.messages.fields import Message
-from domain.streams.records import Progress, RawBatch, Record, source_name
+from domain.streams.records import Progress, RawBatch, Record, new, source_name
 from domain.topics import Topic
 from operators.streams.decode import decoder
 
@@ -88,8 +88,11 @@ def remade(step_id: str, feed: Feed[T], make: Callable[[Record[T]], U | None]) -
     """Replace each value by what `make` makes of its record; None leaves the record out."""
 
     def remake(progress: Progress[T]) -> Progress[U]:
-        made = ((record, make(record)) for record in progress.records)
-        records = [Record(r.at_ms, r.source, r.offset, value) for r, value in made if value is not None]
+        records: list[Record[U]] = []
+        for record in progress.records:
+            value = make(record)
+            if value is not None:
+                records.append(new(Record, (record.at_ms, record.source, record.offset, value)))
         return Progress(progress.source, progress.watermark_ms, records)
 
     return Feed(op.map(step_id, feed.stream, remake), feed.sources)

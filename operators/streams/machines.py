@@ -17,8 +17,9 @@ from bytewax.operators import KeyedStream, StatefulBatchLogic
 from domain.errors import ConfigError
 from domain.streams.gauges import Gauge
 from domain.streams.merge import Merge
-from domain.streams.records import FOREVER_MS, Machine, Progress, Record, Snapshot
+from domain.streams.records import FOREVER_MS, Machine, Progress, Record, Snapshot, new
 from operators.streams.feeds import Feed
+from operators.streams.packing import Packing
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -39,12 +40,14 @@ class Answers(NamedTuple, Generic[Out]):
 class Kind(NamedTuple, Generic[In, Out]):
     """A kind of machine: `version` names the shape of its snapshots, `restore` makes one from its snapshot, or a new one.
 
-    `forget` lets it forget what it no longer needs; it is called with the watermark when an epoch has ended.
+    `forget` lets it forget what it no longer needs; it is called with the watermark when an epoch has ended. `packing`, where
+    many records may wait, packs those of a snapshot.
     """
 
     version: int
     restore: Callable[[Snapshot | None], Machine[In, Out]]
     forget: Callable[[Any, int], None] | None = None
+    packing: Packing[In] | None = None
 
 
 class Pulse:
@@ -117,7 +120,9 @@ class MachineLogic(StatefulBatchLogic[Progress[In], Answers[Out], Snapshot]):
         if self._kind.forget is not None:
             self._kind.forget(self._machine, min([watermark_ms, *(settled_ms for _, settled_ms in self._held)]))
         self._settled_ms = watermark_ms
-        return self._kind.version, self._next_offset, self._merge.snapshot(), self._machine.snapshot()
+        merge, packing = self._merge.snapshot(), self._kind.packing
+        packed = merge if packing is None else packing.pack_merge(merge)
+        return self._kind.version, self._next_offset, packed, self._machine.snapshot()
 
 
 def machine(name: str, feed: Feed[In], shards: Sequence[str], key: Callable[[In], str], kind: Kind[In, Out]) -> Feed[Out]:
@@ -134,7 +139,8 @@ def resumed(name: str, sources: Sequence[str], kind: Kind[In, Out], resume: Snap
     """Return a shard's logic, new or from its snapshot; a snapshot of another version is refused with ConfigError."""
     if resume is None:
         return MachineLogic(kind, Merge(sources), kind.restore(None))
-    next_offset, merge, snapshot = of_version(name, kind.version, resume)
+    next_offset, packed, snapshot = of_version(name, kind.version, resume)
+    merge = packed if kind.packing is None else kind.packing.unpack_merge(packed)
     return MachineLogic(kind, Merge(sources, merge), kind.restore(snapshot), next_offset)
 
 
@@ -176,7 +182,7 @@ def named(name: str, up: KeyedStream[Answers[Out]]) -> Stream[Progress[Out]]:
     def progress(item: tuple[str, Answers[Out]]) -> Progress[Out]:
         shard, (watermark_ms, first, answers, measured) = item
         source = f"{name}/{shard}"
-        records = [Record(at_ms, source, first + n, answer) for n, (at_ms, answer) in enumerate(answers)]
+        records = [new(Record, (at_ms, source, n, answer)) for n, (at_ms, answer) in enumerate(answers, first)]
         gauges = [Gauge(name, shard, gauge, value) for gauge, value in measured.items()]
         return Progress(source, watermark_ms, records, gauges)
 

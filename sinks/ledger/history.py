@@ -5,9 +5,13 @@ second it was told: two indexes over the metadata of user trades answer that. Wh
 else of its matter, since legs that could be paired with each other can only be judged together.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+
+from psycopg import OperationalError
 
 from domain.ledger.journal import History, Matter, Transaction
+from domain.pairing.booked import BookedLegs, BookedTrade
 from sinks.ledger.reading import HEADER_COLUMNS, header
 from sinks.postgres import Connection, connect
 
@@ -40,6 +44,57 @@ _BY_INDEX = """
     SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
     SET jit = off; SET plan_cache_mode = force_generic_plan
 """
+
+
+# A person may book a trade that was rejected.
+_BOOKED = """
+    SELECT meta #>> '{btc_leg,id}', meta #>> '{usd_leg,id}', floor(extract(EPOCH FROM effective_at))::BIGINT
+    FROM ledger.tx
+    WHERE template IN ('USER_BUYS_USD', 'USER_SELLS_USD', 'REVERT_USER_BUYS_USD', 'REVERT_USER_SELLS_USD')
+    UNION ALL
+    SELECT payload -> 'meta' -> 'btc_leg' ->> 'id', payload -> 'meta' -> 'usd_leg' ->> 'id',
+        (payload ->> 'effective_at_ms')::BIGINT / 1000
+    FROM ledger.reject
+    WHERE template IN ('USER_BUYS_USD', 'USER_SELLS_USD', 'REVERT_USER_BUYS_USD', 'REVERT_USER_SELLS_USD')
+"""
+_POSTED = """
+    SELECT coalesce(sum(n), 0) FROM ledger.tally
+    WHERE template IN ('USER_BUYS_USD', 'USER_SELLS_USD', 'REVERT_USER_BUYS_USD', 'REVERT_USER_SELLS_USD')
+"""
+FETCH = 10_000
+TRADES_MAX = 5_000_000
+"""Of more trades the notes would be long to make at every start, and say of too many legs that they may be known."""
+
+
+def read_booked(dsn: str) -> Iterator[list[BookedTrade]]:
+    """Yield all user trades that were posted before now, or rejected."""
+    with (
+        connect(dsn, "reader", "booked legs") as connection,
+        connection.transaction(),
+        connection.cursor("booked") as cursor,
+    ):
+        cursor.execute(_BOOKED)
+        while rows := cursor.fetchmany(FETCH):
+            yield [BookedTrade((btc, usd), second) for btc, usd, second in rows]
+
+
+def begin_with(booked: BookedLegs, dsn: str, trades_max: int = TRADES_MAX) -> None:
+    """Note all that the ledger holds, whose writer has been taken: what comes from then on is noted by whoever posts it.
+
+    Every leg is asked for if the ledger holds more than `trades_max`, or if the database goes away meanwhile.
+    """
+    with suppress(OperationalError):
+        if _trades_posted(dsn) > trades_max:
+            return
+        for trades in read_booked(dsn):
+            booked.begin(trades)
+        booked.complete()
+
+
+def _trades_posted(dsn: str) -> int:
+    with connect(dsn, "reader", "booked legs") as connection:
+        row = connection.execute(_POSTED).fetchone()
+        return int(row[0]) if row else 0
 
 
 def open_history(dsn: str) -> History:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from domain.ledger.accounts import Account, Velocity
-from domain.ledger.books import Books, Held, Key, Known, Origin, Row, Window, blank
+from domain.ledger.books import ACCOUNT_ID, Books, Held, Key, Known, Origin, Window, blank
 from domain.ledger.journal import Cause, Group, Outcome, Relation, TakenBack, Transaction, Verdict
 from sinks.postgres import Connection
 
@@ -16,37 +16,41 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 _ACCOUNTS = """
     SELECT a.account_id, a.code, a.normal_side, a.journal, a.currency, a.meaning, a.min_available, a.max_balance, a.status,
-        p.code, a.shard, a.is_summary
-    FROM ledger.account a LEFT JOIN ledger.account p ON p.account_id = a.parent_id
-    WHERE a.shard = %(shard)s AND (%(codes)s::TEXT[] IS NULL OR a.code = ANY(%(codes)s)) ORDER BY a.account_id
+        p.code, a.shard, a.is_summary,
+        (
+            SELECT json_agg(json_build_array(v.currency, v.window_seconds, v.amount_max) ORDER BY v.currency, v.window_seconds)
+            FROM ledger.velocity_limit v WHERE v.account_id = a.account_id
+        ),
+        b.currency, b.version, b.settled_debit, b.settled_credit, b.pending_debit, b.pending_credit, b.encumbered_debit,
+        b.encumbered_credit
+    FROM ledger.account a
+    LEFT JOIN ledger.account p ON p.account_id = a.parent_id
+    LEFT JOIN ledger.balance b ON b.account_id = a.account_id
+    WHERE a.shard = %s
 """
-_VELOCITIES = """
-    SELECT a.code, v.currency, v.window_seconds, v.amount_max
-    FROM ledger.velocity_limit v JOIN ledger.account a USING (account_id)
-    WHERE a.shard = %(shard)s AND (%(codes)s::TEXT[] IS NULL OR a.code = ANY(%(codes)s))
-    ORDER BY a.code, v.currency, v.window_seconds
-"""
-_CLOSED_UNTIL_MS = "SELECT (extract(EPOCH FROM max(closed_until)) * 1000)::BIGINT FROM ledger.closed_period"
-_BALANCES = """
-    SELECT a.code, b.currency, b.version, b.settled_debit, b.settled_credit, b.pending_debit, b.pending_credit,
-        b.encumbered_debit, b.encumbered_credit
-    FROM ledger.balance b JOIN ledger.account a USING (account_id)
-    WHERE a.shard = %(shard)s AND (%(codes)s::TEXT[] IS NULL OR a.code = ANY(%(codes)s))
-"""
-_REVISION = "SELECT reference_revision FROM ledger.writer WHERE shard = %s"
-_LAST_HASH = "SELECT hash FROM ledger.batch WHERE shard = %s ORDER BY batch_id DESC LIMIT 1"
-_HEAD = """
-    SELECT w.fence, coalesce(b.batch_id, 0), b.hash FROM ledger.writer w
+_ACCOUNTS_NAMED = _ACCOUNTS + " AND a.code = ANY(%s::TEXT[])"
+_STATE = """
+    SELECT w.fence, w.reference_revision, coalesce(b.batch_id, 0), b.hash,
+        (SELECT coalesce((extract(EPOCH FROM max(p.closed_until)) * 1000)::BIGINT, 0) FROM ledger.closed_period p),
+        greatest(
+            (SELECT t.tx_id FROM ledger.tx t ORDER BY t.tx_id DESC LIMIT 1),
+            (SELECT r.tx_id FROM ledger.reject r ORDER BY r.tx_id DESC LIMIT 1)
+        )::TEXT
+    FROM ledger.writer w
     LEFT JOIN LATERAL (
         SELECT n.batch_id, n.hash FROM ledger.batch n WHERE n.shard = w.shard ORDER BY n.batch_id DESC LIMIT 1
     ) b ON TRUE
     WHERE w.shard = %s
 """
-_GREATEST_ID = """
-    SELECT greatest(
-        (SELECT tx_id FROM ledger.tx ORDER BY tx_id DESC LIMIT 1),
-        (SELECT tx_id FROM ledger.reject ORDER BY tx_id DESC LIMIT 1)
-    )::TEXT
+_CHANGED = """
+    SELECT DISTINCT a.code, c.currency
+    FROM ledger.batch b
+    CROSS JOIN LATERAL (
+        SELECT e.account_id, e.currency
+        FROM ledger.tx t JOIN ledger.entry e USING (tx_id) WHERE t.batch_id = b.batch_id OFFSET 0
+    ) c
+    JOIN ledger.account a ON a.account_id = c.account_id
+    WHERE b.shard = %s AND b.batch_id > %s
 """
 _KNOWN = """
     SELECT tx_id::TEXT, encode(body_hash, 'hex'), NULL, NULL, NULL, NULL::NUMERIC
@@ -98,7 +102,7 @@ _USED = """
 """
 HEADER_COLUMNS = """
     {0}.tx_id::TEXT, {0}.template, (extract(EPOCH FROM {0}.effective_at) * 1000)::BIGINT, {0}.correlation_id::TEXT,
-    {0}.source, {0}.source_offset, {0}.meta, {0}.relation, {0}.cause_tx_id::TEXT, {0}.is_final,
+    {0}.source, {0}.source_offset, {0}.meta::TEXT, {0}.relation, {0}.cause_tx_id::TEXT, {0}.is_final,
     (extract(EPOCH FROM {0}.expires_at) * 1000)::BIGINT, {0}.group_id, {0}.group_size
 """
 _OPEN_HOLDS = f"""
@@ -116,12 +120,16 @@ _TAKEN_BACK = f"""
 """  # noqa: S608 - built of constants
 
 
-class Head(NamedTuple):
-    """Who may write to a shard, and the last batch of its chain; 0 and no hash when there is none."""
+class State(NamedTuple):
+    """Where a shard stands: who may write to it, how often accounts, limits and periods have changed, the last batch of its
+    chain (0 and no hash when there is none), until when periods are closed, and the greatest id that was ever answered."""
 
     fence: int
+    revision: int
     batch_id: int
     hash: bytes
+    closed_until_ms: int
+    greatest_id: str | None
 
 
 def _int(value: Any) -> int | None:
@@ -129,53 +137,37 @@ def _int(value: Any) -> int | None:
 
 
 def read_books(connection: Connection, shard: int, codes: Sequence[str] | None = None) -> Books:
-    """The accounts of the shard with their limits and balances, all or those named, and until when periods are closed."""
-    asked = {"shard": shard, "codes": codes}
-    velocities: dict[str, list[Velocity]] = {}
-    for code, currency, window_seconds, amount_max in connection.execute(_VELOCITIES, asked):
-        velocities.setdefault(code, []).append(Velocity(currency, window_seconds, int(amount_max)))
-    accounts: dict[str, Account] = {}
-    summaries: set[str] = set()
-    for *row, is_summary in connection.execute(_ACCOUNTS, asked):
-        code = row[1]
-        row[6:8] = map(_int, row[6:8])
-        accounts[code] = Account._make((*row, tuple(velocities.get(code, ()))))
-        if is_summary:
-            summaries.add(code)
-    closed = connection.execute(_CLOSED_UNTIL_MS).fetchone()
-    closed_until_ms = (closed and closed[0]) or 0
-    rows = _read_rows(connection, asked, accounts)
-    return Books(accounts, rows, closed_until_ms=closed_until_ms, summaries=frozenset(summaries))
+    """The accounts of the shard with their limits and all of their balances: every one, or those named."""
+    books = Books({}, {}, summaries=set())
+    query, asked = (_ACCOUNTS, (shard,)) if codes is None else (_ACCOUNTS_NAMED, (shard, list(codes)))
+    for row in connection.execute(query, asked):
+        _add(books, row)
+    return books
 
 
-def _read_rows(connection: Connection, asked: dict[str, Any], accounts: dict[str, Account]) -> dict[Key, Row]:
-    rows: dict[Key, Row] = {}
-    for code, currency, *totals in connection.execute(_BALANCES, asked):
-        row = rows[code, currency] = blank(accounts[code])
-        row[: len(totals)] = map(int, totals)
-    return rows
+def _add(books: Books, row: tuple[Any, ...]) -> None:
+    """Add an account, and a balance of it if it has one."""
+    code = row[1]
+    account = books.accounts.get(code)
+    if account is None:
+        velocities = tuple([Velocity(*velocity) for velocity in row[12] or ()])
+        account = Account._make((*row[:6], _int(row[6]), _int(row[7]), *row[8:11], velocities))
+        books.accounts[code] = account
+        if row[11]:
+            books.summaries.add(code)
+    if row[13] is not None:
+        books.rows[code, row[13]] = [*map(int, row[14:]), *blank(account)[ACCOUNT_ID:]]
 
 
-def read_last_hash(connection: Connection, shard: int) -> bytes:
-    row = connection.execute(_LAST_HASH, (shard,)).fetchone()
-    return bytes(row[0]) if row else NO_HASH
+def read_state(connection: Connection, shard: int) -> State:
+    """Where the shard stands; one that never had a writer stands at nothing."""
+    row = connection.execute(_STATE, (shard,)).fetchone() or (0, 0, 0, None, 0, None)
+    return State._make((*row[:3], NO_HASH if row[3] is None else bytes(row[3]), *row[4:]))
 
 
-def read_head(connection: Connection, shard: int) -> Head:
-    fence, batch_id, last_hash = connection.execute(_HEAD, (shard,)).fetchone() or (0, 0, None)
-    return Head(fence, batch_id, bytes(last_hash) if last_hash is not None else NO_HASH)
-
-
-def read_revision(connection: Connection, shard: int) -> int:
-    """How often accounts, limits and periods have changed."""
-    row = connection.execute(_REVISION, (shard,)).fetchone()
-    return int(row[0]) if row else 0
-
-
-def read_greatest_id(connection: Connection) -> str | None:
-    """The greatest id that was posted or rejected."""
-    row = connection.execute(_GREATEST_ID).fetchone()
-    return row[0] if row else None
+def read_changed(connection: Connection, shard: int, after_batch_id: int) -> set[Key]:
+    """The balances that the batches of the shard after this one have changed."""
+    return {(code, currency) for code, currency in connection.execute(_CHANGED, (shard, after_batch_id))}
 
 
 def read_known(connection: Connection, ids: Sequence[str]) -> dict[str, Known]:

@@ -5,7 +5,7 @@ tables. Of metadata, expiry and group only the body hash is in it, which covers 
 that is kept of it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
@@ -38,7 +38,7 @@ BALANCE_COLUMNS = (
 
 _NULL = r"\N"
 _NO_TIES = "\t".join([_NULL] * 6) + "\t0"
-_ENTRY = "%s\t%d\t%d\t%d\t%d\t%d\t%s\t%d\t%d\n"
+_BACKSLASH, _TWO = "\\", r"\\"
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
@@ -60,14 +60,15 @@ class Rendered(NamedTuple):
 
 def render(books: Books, folded: Folded) -> Rendered:
     """The rows of a batch that was folded on these books, and the hash of their lines."""
-    entries = "".join([_ENTRY % line for line in folded.entries]).encode()
-    digest = sha256("".join([_chained(posted) for posted in folded.posted]).encode())
+    entries = "".join(folded.entries).encode()
+    headers, lines = _headers(folded.posted)
+    digest = sha256("".join(lines).encode())
     digest.update(entries)
     digest.update("".join([_chained_reject(refused) for refused in folded.rejected]).encode())
     digest.update("".join(sorted([_chained_conflict(refused) for refused in folded.conflicts])).encode())
     changed = sorted(folded.rows)
     return Rendered(
-        [_header(position, posted) for position, posted in enumerate(folded.posted, 1)],
+        headers,
         entries,
         [_reject(position, refused) for position, refused in enumerate(folded.rejected, 1)],
         [_conflict(refused) for refused in folded.conflicts],
@@ -93,26 +94,33 @@ def _balances(books: Books, rows: Mapping[Key, Row], keys: Sequence[Key]) -> Col
     return ["{" + ",".join(map(str, column)) + "}" for column in columns]
 
 
-def _header(position: int, posted: Posted) -> str:
-    (id_, template, at_ms, entries, correlation_id, source, offset, _, cause, expires_at_ms, group), body, meta, added = (
-        posted
-    )
-    if "\\" in meta:
-        meta = meta.replace("\\", r"\\")
-    ties = _NO_TIES if cause is None and expires_at_ms is None and group is None else _ties(posted)
-    return (
-        f"{id_}\t{_at(at_ms)}\t{position}\t{len(entries) + len(added)}\t{correlation_id}\t"
-        f"{ties}\t{_escaped(template)}\t{_escaped(source)}\t{offset}\t\\\\x{body}\t{meta}"
-    )
+def _headers(posted: Iterable[Posted]) -> tuple[list[str], list[str]]:
+    """The rows of transactions, and the lines by which they are hashed; in one loop, since both are made of the same values."""
+    rows: list[str] = []
+    lines: list[str] = []
+    for position, (transaction, body, added) in enumerate(posted, 1):
+        id_, template, at_ms, entries, correlation_id, source, offset, meta, cause, expires_at_ms, group = transaction
+        if cause is None and expires_at_ms is None and group is None:
+            named, ties = "-", _NO_TIES
+        else:
+            named, ties = "-" if cause is None else cause_text(cause), _ties(transaction, len(added))
+        rows.append(
+            f"{id_}\t{_at(at_ms)}\t{position}\t{len(entries) + len(added)}\t{correlation_id}\t"
+            f"{ties}\t{_escaped(template)}\t{_escaped(source)}\t{offset}\t\\\\x{body}\t{meta.replace(_BACKSLASH, _TWO)}"
+        )
+        lines.append(f"{id_}\t{template}\t{at_ms}\t{correlation_id}\t{named}\t{source}\t{offset}\t{body}\n")
+    return rows, lines
 
 
+@lru_cache(4096)
 def _at(at_ms: int) -> str:
+    # Much happens in the same millisecond, and all of a batch within some seconds.
     return f"{_second(at_ms // 1000)}.{at_ms % 1000:03d}+00"
 
 
-def _ties(posted: Posted) -> str:
+def _ties(transaction: Transaction, n_added: int) -> str:
     """Cause, expiry and group, and how many entries are the ledger's own."""
-    cause, expires_at_ms, group = posted.transaction[8:11]
+    cause, expires_at_ms, group = transaction[8:11]
     told = (
         cause and cause.transaction_id,
         cause and cause.relation.value,
@@ -121,13 +129,7 @@ def _ties(posted: Posted) -> str:
         group and group.id.translate(_ESCAPES),
         group and group.size,
     )
-    return "\t".join([*(_NULL if fact is None else str(fact) for fact in told), str(len(posted.added))])
-
-
-def _chained(posted: Posted) -> str:
-    (id_, template, at_ms, _, correlation_id, source, offset, _, cause, *_), body, *_ = posted
-    named = "-" if cause is None else cause_text(cause)
-    return f"{id_}\t{template}\t{at_ms}\t{correlation_id}\t{named}\t{source}\t{offset}\t{body}\n"
+    return "\t".join([*(_NULL if fact is None else str(fact) for fact in told), str(n_added)])
 
 
 def _reject(position: int, refused: Refused) -> str:

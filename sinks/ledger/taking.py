@@ -19,6 +19,7 @@ _TAKE = """
 _FIRST = "INSERT INTO ledger.writer (shard, fence, host, pid) VALUES (%s, 0, %s, %s) ON CONFLICT DO NOTHING"
 _LOCK = "SELECT fence FROM ledger.writer WHERE shard = %s FOR UPDATE"
 _HOLDER = "SELECT host, pid, since FROM ledger.writer WHERE shard = %s"
+_KNOWN = "SELECT code FROM ledger.account WHERE code = ANY(%s::TEXT[])"
 _OPEN_ACCOUNT = """
     INSERT INTO ledger.account (
         {id}code, normal_side, journal, currency, meaning, min_available, max_balance, status, shard, parent_id
@@ -35,15 +36,19 @@ _LIMIT_VELOCITY = """
 """
 
 
-def take(connection: Connection, shard: int) -> int:
-    """Lock the shard for as long as the connection lasts, and raise its fence. FencedError names who has it."""
+def take(connection: Connection, shard: int, pid: int | None = None) -> int:
+    """Lock the shard for as long as the connection lasts, and raise its fence; `pid` is who a person has to stop for
+    it, this process if nobody else.
+
+    FencedError names who has it.
+    """
     row = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", (LOCK_CLASS, shard)).fetchone()
     if not row or not row[0]:
         holder = connection.execute(_HOLDER, (shard,)).fetchone()
         who = f"pid {holder[1]} on {holder[0]}, since {holder[2]:%Y-%m-%d %H:%M:%S}" if holder else "just starting"
         msg = f"another writer holds the ledger ({who}); stop it first"
         raise FencedError(msg)
-    taken = connection.execute(_TAKE, (shard, socket.gethostname(), os.getpid())).fetchone()
+    taken = connection.execute(_TAKE, (shard, socket.gethostname(), pid or os.getpid())).fetchone()
     return int(taken[0]) if taken else 0
 
 
@@ -61,7 +66,7 @@ def lock_shard(connection: Connection, shard: int) -> int:
 
 def open_missing(connection: Connection, accounts: Sequence[Account]) -> None:
     """Open the accounts of the chart that are not there; those that are stay as they are. Parents come before children."""
-    known = {row[0] for row in connection.execute("SELECT code FROM ledger.account")}
+    known = {row[0] for row in connection.execute(_KNOWN, ([account.code for account in accounts],))}
     missing = [account for account in accounts if account.code not in known]
     if not missing:
         return

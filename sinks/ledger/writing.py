@@ -4,13 +4,14 @@ The order is chosen for cheap failure: the batch first, which a fenced writer ma
 versions show whether anyone else has written; then the rows, which the database judges by the statement.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from json import dumps
 from typing import Any, NamedTuple
 
 import psycopg
 
 from domain.errors import FencedError
+from domain.ledger.books import Key, Row
 from domain.ledger.journal import Transaction
 from domain.ledger.judge import Folded
 from sinks.ledger.rows import (
@@ -23,6 +24,7 @@ from sinks.ledger.rows import (
     Rendered,
     with_batch,
 )
+from sinks.ledger.small import TRANSACTIONS_MAX, write_small
 from sinks.postgres import Connection
 
 _BATCH = """
@@ -43,23 +45,38 @@ _UPDATE = f"""
 """  # noqa: S608 - built of constants
 
 
+class Link(NamedTuple):
+    """A batch of the chain, as the next one follows it."""
+
+    batch_id: int
+    hash: bytes
+
+
 class Prepared(NamedTuple):
-    """A batch that was folded and rendered, and is still to be written; `seconds` is what that took."""
+    """A batch that was folded and rendered, and is still to be written; `seconds` is what that took.
+
+    `rows` are those to report, as the batch leaves them: later batches make rows of their own.
+    """
 
     transactions: Sequence[Transaction]
     folded: Folded
     rendered: Rendered
+    rows: Mapping[Key, Row]
     seconds: float = 0.0
 
 
-def write_batch(connection: Connection, shard: int, fence: int, batch: Prepared, last_hash: bytes) -> bytes:
-    """Write it all after the batch with this hash, in the transaction that is open, and return the hash to go on from.
+def write_batch(connection: Connection, shard: int, fence: int, batch: Prepared, last_hash: bytes) -> Link:
+    """Write it all after the batch with this hash, in the transaction that is open, and return what to go on from.
 
     Raises `FencedError` if the balances are no longer those that the batch was folded on.
     """
-    transactions, folded, rendered, _ = batch
+    transactions, folded, rendered, _, _ = batch
     source = dumps(_sources(transactions))
     facts = (shard, fence, *_counts(transactions, folded), source, last_hash, rendered.content_hash)
+    if len(transactions) <= TRANSACTIONS_MAX:
+        written = write_small(connection, facts, rendered)
+        _check(written.updated, rendered.updated)
+        return Link(written.batch_id, written.hash)
     with connection.cursor() as cursor:
         batch_id, linked = cursor.execute(_BATCH, facts).fetchone() or (0, b"")
         _write_balances(cursor, _UPDATE, batch_id, rendered.updated)
@@ -68,7 +85,7 @@ def write_batch(connection: Connection, shard: int, fence: int, batch: Prepared,
         _copy(cursor, f"ledger.entry ({ENTRY_COLUMNS})", rendered.entries, None)
         _copy(cursor, f"ledger.reject ({REJECT_COLUMNS})", rendered.rejects, batch_id)
         _copy(cursor, f"ledger.conflict ({CONFLICT_COLUMNS})", rendered.conflicts, batch_id)
-    return bytes(linked)
+    return Link(batch_id, bytes(linked))
 
 
 def _counts(transactions: Sequence[Transaction], folded: Folded) -> tuple[int, ...]:
@@ -93,8 +110,12 @@ def _sources(transactions: Sequence[Transaction]) -> dict[str, list[int]]:
 def _write_balances(cursor: psycopg.Cursor[tuple[Any, ...]], statement: str, batch_id: int, columns: Columns) -> None:
     if not columns:
         return
-    written = cursor.execute(statement, (batch_id, *columns)).rowcount
-    if written != columns[0].count(",") + 1:
+    _check(cursor.execute(statement, (batch_id, *columns)).rowcount, columns)
+
+
+def _check(written: int, columns: Columns) -> None:
+    """Refuse to go on if other balances were written than these."""
+    if columns and written != columns[0].count(",") + 1:
         msg = "another writer has changed the balances of this ledger; this one has to stop"
         raise FencedError(msg)
 

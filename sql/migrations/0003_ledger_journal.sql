@@ -3,7 +3,7 @@
 -- The journal: batches, what is in them, and the balances that they come to. Each table stands with its guards.
 --
 -- Guards that read tables forbid plans that read a whole one: they would be right for an empty ledger and stay cached for a
--- full one.
+-- full one. Where there is no other plan it looks dear, and would be compiled, which takes longer than to run it: so jit is off.
 
 -- Layers and sides are numbers here, and names for whoever reads.
 CREATE FUNCTION ledger.layer_name(layer SMALLINT) RETURNS TEXT LANGUAGE sql IMMUTABLE AS $$
@@ -16,7 +16,7 @@ $$;
 -- when it was recorded included. Whatever is changed later shows in every batch after it.
 CREATE TABLE ledger.batch (
     batch_id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    shard SMALLINT NOT NULL REFERENCES ledger.writer,
+    shard SMALLINT NOT NULL,                                      -- that of a writer, by `batch_begins`
     fence BIGINT NOT NULL,
     n_tx INT NOT NULL CHECK (n_tx >= 0),
     n_entries INT NOT NULL CHECK (n_entries >= 2 * n_tx),
@@ -44,7 +44,7 @@ $$;
 
 -- A batch belongs to the newest writer of its shard, and takes up the chain where it ended.
 CREATE FUNCTION ledger.batch_begins() RETURNS trigger LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 DECLARE
     last_one RECORD;
 BEGIN
@@ -53,26 +53,28 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'LG007', MESSAGE = 'another writer has taken shard ' || NEW.shard;
     END IF;
-    SELECT b.hash, b.recorded_at INTO last_one
-    FROM ledger.batch b WHERE b.shard = NEW.shard ORDER BY b.batch_id DESC LIMIT 1;
+    -- Accounts do not change while the lock is held.
+    SELECT b.hash, b.recorded_at, c.accounts_hash INTO last_one
+    FROM (SELECT (SELECT a.hash FROM ledger.account_change a ORDER BY a.revision DESC LIMIT 1) AS accounts_hash) c
+    LEFT JOIN (
+        SELECT n.hash, n.recorded_at FROM ledger.batch n WHERE n.shard = NEW.shard ORDER BY n.batch_id DESC LIMIT 1
+    ) b ON TRUE;
     IF NEW.prev_hash <> coalesce(last_one.hash, decode(repeat('00', 32), 'hex')) THEN
         RAISE EXCEPTION USING ERRCODE = 'LG008', MESSAGE = 'batch does not follow the last one of its shard';
     END IF;
     -- Not when the transaction began, which may have waited since: a later batch was never recorded earlier.
     NEW.recorded_at := greatest(clock_timestamp(), last_one.recorded_at);
-    -- Accounts do not change while the lock is held.
-    NEW.accounts_hash := coalesce(
-        (SELECT c.hash FROM ledger.account_change c ORDER BY c.revision DESC LIMIT 1), decode(repeat('00', 32), 'hex')
-    );
+    NEW.accounts_hash := coalesce(last_one.accounts_hash, decode(repeat('00', 32), 'hex'));
     NEW.hash := sha256(NEW.prev_hash || NEW.content_hash || convert_to(ledger.batch_facts(NEW), 'UTF8'));
     RETURN NEW;
 END $$;
 
 -- What a batch holds is written in the transaction that begins it, and no more than it says; a savepoint within counts as
 -- another transaction. So nobody gets around the fence by adding to a batch of others, and to check its sums early helps
--- nobody, for afterwards it is full.
+-- nobody, for afterwards it is full. This is for what a batch refuses; headers see to it themselves, with the rest that is
+-- asked of them.
 CREATE FUNCTION ledger.batch_takes() RETURNS trigger LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 DECLARE
     bad RECORD;
 BEGIN
@@ -80,11 +82,8 @@ BEGIN
     FROM (SELECT DISTINCT n.batch_id FROM new_rows n) k
     LEFT JOIN ledger.batch b ON b.batch_id = k.batch_id AND b.xmin = pg_current_xact_id()::XID
     WHERE b.batch_id IS NULL OR CASE tg_table_name
-        WHEN 'tx' THEN (
-            SELECT count(*) > b.n_tx OR sum(t.n_entries) > b.n_entries FROM ledger.tx t WHERE t.batch_id = k.batch_id
-        )
         WHEN 'reject' THEN (SELECT count(*) FROM ledger.reject r WHERE r.batch_id = k.batch_id) > b.n_rejected
-        ELSE FALSE
+        ELSE (SELECT count(*) FROM ledger.conflict c WHERE c.batch_id = k.batch_id) > b.n_conflicts
     END LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'LG002',
@@ -105,21 +104,24 @@ CREATE TABLE ledger.balance_seal (
 CREATE INDEX balance_seal_batch ON ledger.balance_seal (batch_id);
 
 CREATE FUNCTION ledger.batch_ends() RETURNS trigger LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 DECLARE
-    sealed INT;
-    moved BIGINT;
-    headers INT;
-    rejects INT;
-    conflicts INT;
+    said RECORD;
 BEGIN
-    SELECT s.n_entries INTO sealed FROM ledger.batch_seal s WHERE s.batch_id = NEW.batch_id;
-    SELECT sum(s.n_versions) INTO moved FROM ledger.balance_seal s WHERE s.batch_id = NEW.batch_id;
-    SELECT count(*) INTO headers FROM ledger.tx t WHERE t.batch_id = NEW.batch_id;
-    SELECT count(*) INTO rejects FROM ledger.reject r WHERE r.batch_id = NEW.batch_id;
-    SELECT count(*) INTO conflicts FROM ledger.conflict c WHERE c.batch_id = NEW.batch_id;
-    IF (NEW.n_entries, NEW.n_entries, NEW.n_tx, NEW.n_rejected, NEW.n_conflicts)
-        IS DISTINCT FROM (coalesce(sealed, 0), coalesce(moved, 0), headers, rejects, conflicts) THEN
+    -- Of rejections and conflicts a batch takes no more than it says: where it says none there are none.
+    SELECT
+        (SELECT s.n_entries FROM ledger.batch_seal s WHERE s.batch_id = NEW.batch_id) AS n_entries,
+        (SELECT sum(s.n_versions) FROM ledger.balance_seal s WHERE s.batch_id = NEW.batch_id) AS n_versions,
+        (SELECT count(*) FROM ledger.tx t WHERE t.batch_id = NEW.batch_id) AS n_tx,
+        CASE WHEN NEW.n_rejected > 0 THEN
+            (SELECT count(*) FROM ledger.reject r WHERE r.batch_id = NEW.batch_id) ELSE 0
+        END AS n_rejected,
+        CASE WHEN NEW.n_conflicts > 0 THEN
+            (SELECT count(*) FROM ledger.conflict c WHERE c.batch_id = NEW.batch_id) ELSE 0
+        END AS n_conflicts
+    INTO said;
+    IF (NEW.n_entries, NEW.n_entries, NEW.n_tx, NEW.n_rejected, NEW.n_conflicts) IS DISTINCT FROM
+       (coalesce(said.n_entries, 0), coalesce(said.n_versions, 0), said.n_tx, said.n_rejected, said.n_conflicts) THEN
         RAISE EXCEPTION USING ERRCODE = 'LG002', MESSAGE = 'batch ' || NEW.batch_id || ' is not what it says it is';
     END IF;
     RETURN NULL;
@@ -127,8 +129,10 @@ END $$;
 
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger.batch EXECUTE FUNCTION ledger.refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger.batch_seal EXECUTE FUNCTION ledger.refuse_change();
-CREATE TRIGGER by_hand BEFORE INSERT ON ledger.batch_seal EXECUTE FUNCTION ledger.refuse_by_hand();
-CREATE TRIGGER by_hand BEFORE INSERT ON ledger.balance_seal EXECUTE FUNCTION ledger.refuse_by_hand();
+CREATE TRIGGER by_hand BEFORE INSERT ON ledger.batch_seal
+    WHEN (pg_trigger_depth() < 1) EXECUTE FUNCTION ledger.refuse_by_hand();
+CREATE TRIGGER by_hand BEFORE INSERT ON ledger.balance_seal
+    WHEN (pg_trigger_depth() < 1) EXECUTE FUNCTION ledger.refuse_by_hand();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger.balance_seal
     EXECUTE FUNCTION ledger.refuse_change();
 CREATE TRIGGER batch_begins BEFORE INSERT ON ledger.batch FOR EACH ROW EXECUTE FUNCTION ledger.batch_begins();
@@ -168,7 +172,8 @@ CREATE TABLE ledger.conflict (
 CREATE INDEX conflict_batch ON ledger.conflict (batch_id);
 
 CREATE FUNCTION ledger.rejects_fit() RETURNS trigger LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
     bad RECORD;
 BEGIN
@@ -228,6 +233,8 @@ CREATE INDEX tx_btc_leg ON ledger.tx ((meta -> 'btc_leg' ->> 'id'))
     WHERE template IN ('USER_BUYS_USD', 'USER_SELLS_USD', 'REVERT_USER_BUYS_USD', 'REVERT_USER_SELLS_USD');
 CREATE INDEX tx_usd_leg ON ledger.tx ((meta -> 'usd_leg' ->> 'id'))
     WHERE template IN ('USER_BUYS_USD', 'USER_SELLS_USD', 'REVERT_USER_BUYS_USD', 'REVERT_USER_SELLS_USD');
+-- Holds that will expire are asked for at every start.
+CREATE INDEX tx_expires ON ledger.tx (expires_at) WHERE expires_at IS NOT NULL;
 -- What people have taken back or booked again: few among many, and asked for once a second.
 CREATE INDEX tx_by_hand ON ledger.tx (source, batch_id) WHERE source IN ('console/reversals', 'console/rebookings');
 
@@ -243,27 +250,49 @@ CREATE TABLE ledger.resolution (
 -- A hold ends once, one way.
 CREATE UNIQUE INDEX resolution_final ON ledger.resolution (cause_tx_id) WHERE is_final AND relation <> 'reversed';
 
--- Headers: their period is open, their ids were not rejected, what they name as their cause is there and can be it.
+-- Headers: they are of one batch of this transaction, which takes them; their period is open, their ids were not rejected,
+-- what they name as their cause is there and can be it.
+--
+-- How many headers a batch has is counted when it ends, which may be early, but not before its entries are there. So a
+-- statement is held to what the batch says, and only if it comes after the entries all of them are counted here.
 CREATE FUNCTION ledger.headers_fit() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
     bad RECORD;
+    told RECORD;
+    its RECORD;
 BEGIN
-    SELECT n.tx_id INTO bad FROM new_rows n
-    WHERE n.effective_at < (SELECT max(p.closed_until) FROM ledger.closed_period p) LIMIT 1;
-    IF FOUND THEN
+    SELECT min(n.batch_id) AS batch_id, max(n.batch_id) AS last_batch_id, count(*) AS n_tx,
+        min(n.effective_at) AS first_at, bool_or(n.cause_tx_id IS NOT NULL) AS has_causes
+    INTO told FROM new_rows n;
+    IF told.n_tx = 0 THEN
+        RETURN NULL; -- an empty statement
+    END IF;
+    -- Ids sort by time: most of those that come are greater than any that was rejected, and need no look.
+    SELECT b.n_tx,
+        (SELECT max(p.closed_until) FROM ledger.closed_period p) AS closed_until,
+        CASE WHEN EXISTS (SELECT FROM ledger.batch_seal s WHERE s.batch_id = b.batch_id) THEN
+            (SELECT count(*) FROM ledger.tx t WHERE t.batch_id = b.batch_id) ELSE told.n_tx
+        END AS n_taken,
+        (SELECT r.tx_id FROM ledger.reject r ORDER BY r.tx_id DESC LIMIT 1) AS last_rejected
+    INTO its FROM ledger.batch b WHERE b.batch_id = told.batch_id AND b.xmin = pg_current_xact_id()::XID;
+    IF its.n_tx IS NULL OR told.batch_id <> told.last_batch_id OR its.n_taken > its.n_tx THEN
+        RAISE EXCEPTION USING ERRCODE = 'LG002', MESSAGE = 'batch ' || told.batch_id
+            || ' takes no more: it is full, or of another transaction, or not alone';
+    END IF;
+    IF told.first_at < its.closed_until THEN
+        SELECT n.tx_id INTO bad FROM new_rows n WHERE n.effective_at = told.first_at LIMIT 1;
         RAISE EXCEPTION USING ERRCODE = 'LG005', MESSAGE = 'transaction ' || bad.tx_id || ' is in a closed period';
     END IF;
-    SELECT n.batch_id INTO bad FROM (SELECT DISTINCT r.batch_id FROM new_rows r) n
-    WHERE NOT EXISTS (SELECT FROM ledger.batch b WHERE b.batch_id = n.batch_id) LIMIT 1;
-    IF FOUND THEN
-        RAISE EXCEPTION USING ERRCODE = 'LG002', MESSAGE = 'there is no batch ' || bad.batch_id;
+    IF its.last_rejected IS NOT NULL THEN
+        SELECT n.tx_id INTO bad FROM new_rows n
+        WHERE n.tx_id <= its.last_rejected AND EXISTS (SELECT FROM ledger.reject r WHERE r.tx_id = n.tx_id OFFSET 0) LIMIT 1;
+        IF FOUND THEN
+            RAISE EXCEPTION USING ERRCODE = 'LG006', MESSAGE = 'transaction ' || bad.tx_id || ' was rejected';
+        END IF;
     END IF;
-    SELECT r.tx_id INTO bad FROM new_rows n JOIN ledger.reject r USING (tx_id) LIMIT 1;
-    IF FOUND THEN
-        RAISE EXCEPTION USING ERRCODE = 'LG006', MESSAGE = 'transaction ' || bad.tx_id || ' was rejected';
-    END IF;
-    IF EXISTS (SELECT FROM new_rows n WHERE n.cause_tx_id IS NOT NULL) THEN
+    IF told.has_causes THEN
         SELECT n.tx_id, n.relation, n.cause_tx_id INTO bad
         FROM new_rows n LEFT JOIN ledger.tx c ON c.tx_id = n.cause_tx_id
         WHERE n.cause_tx_id IS NOT NULL AND NOT coalesce(
@@ -298,8 +327,8 @@ END $$;
 
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger.tx EXECUTE FUNCTION ledger.refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger.resolution EXECUTE FUNCTION ledger.refuse_change();
-CREATE TRIGGER by_hand BEFORE INSERT ON ledger.resolution EXECUTE FUNCTION ledger.refuse_by_hand();
-CREATE TRIGGER batch_takes AFTER INSERT ON ledger.tx REFERENCING NEW TABLE AS new_rows EXECUTE FUNCTION ledger.batch_takes();
+CREATE TRIGGER by_hand BEFORE INSERT ON ledger.resolution
+    WHEN (pg_trigger_depth() < 1) EXECUTE FUNCTION ledger.refuse_by_hand();
 CREATE TRIGGER headers_fit AFTER INSERT ON ledger.tx REFERENCING NEW TABLE AS new_rows EXECUTE FUNCTION ledger.headers_fit();
 
 -- Balances -----------------------------------------------------------------------------------------------------------------
@@ -352,10 +381,11 @@ END $$;
 CREATE FUNCTION ledger.balances_moved(the_batch BIGINT, n_versions NUMERIC) RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF NOT EXISTS (SELECT FROM ledger.batch b WHERE b.batch_id = the_batch AND b.xmin = pg_current_xact_id()::XID) THEN
+    INSERT INTO ledger.balance_seal
+    SELECT b.batch_id, n_versions FROM ledger.batch b WHERE b.batch_id = the_batch AND b.xmin = pg_current_xact_id()::XID;
+    IF NOT FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'LG004', MESSAGE = 'balances do not move without a batch of this transaction';
     END IF;
-    INSERT INTO ledger.balance_seal VALUES (the_batch, n_versions);
 END $$;
 
 CREATE FUNCTION ledger.balances_open() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
@@ -380,33 +410,43 @@ BEGIN
 END $$;
 
 CREATE FUNCTION ledger.balances_move() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET enable_nestloop = off AS $$
+SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    bad RECORD;
+    told RECORD;
 BEGIN
-    SELECT o.account_id, o.currency INTO bad
-    FROM old_rows o JOIN new_rows n USING (account_id, currency)
-    WHERE n.version <= o.version AND (
-        n.version, n.settled_debit, n.settled_credit, n.pending_debit, n.pending_credit, n.encumbered_debit, n.encumbered_credit
-    ) IS DISTINCT FROM (
-        o.version, o.settled_debit, o.settled_credit, o.pending_debit, o.pending_credit, o.encumbered_debit, o.encumbered_credit
-    ) LIMIT 1;
-    IF FOUND THEN
-        RAISE EXCEPTION USING ERRCODE = 'LG004',
-            MESSAGE = 'the balance of account ' || bad.account_id || ' in ' || bad.currency || ' does not move without entries';
+    SELECT min(n.last_batch_id) AS batch_id, max(n.last_batch_id) AS last_batch_id,
+        sum(n.version) - (SELECT sum(o.version) FROM old_rows o) AS n_versions
+    INTO told FROM new_rows n;
+    IF told.n_versions = 0 THEN
+        RETURN NULL; -- no version falls, so none has moved
+    ELSIF told.batch_id <> told.last_batch_id THEN
+        RAISE EXCEPTION USING ERRCODE = 'LG004', MESSAGE = 'balances do not move by two batches at once';
     END IF;
-    PERFORM ledger.balances_moved(k.batch_id, k.n_versions)
-    FROM (
-        SELECT n.last_batch_id AS batch_id, sum(n.version - o.version) AS n_versions
-        FROM old_rows o JOIN new_rows n USING (account_id, currency) WHERE n.version <> o.version GROUP BY 1
-    ) k;
+    PERFORM ledger.balances_moved(told.batch_id, told.n_versions) WHERE told.n_versions IS NOT NULL;
     RETURN NULL;
+END $$;
+
+CREATE FUNCTION ledger.balance_is_moved_alone() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = 'LG004', MESSAGE =
+        'the balance of account ' || OLD.account_id || ' in ' || OLD.currency || ' does not move without entries';
 END $$;
 
 CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON ledger.balance EXECUTE FUNCTION ledger.refuse_change();
 CREATE TRIGGER balance_opens BEFORE INSERT ON ledger.balance FOR EACH ROW EXECUTE FUNCTION ledger.balance_opens();
 CREATE TRIGGER balances_open AFTER INSERT ON ledger.balance REFERENCING NEW TABLE AS new_rows
     EXECUTE FUNCTION ledger.balances_open();
+-- Judged while the row is at hand; the function is called for those that are refused alone.
+CREATE TRIGGER balance_is_moved_alone AFTER UPDATE ON ledger.balance FOR EACH ROW WHEN (
+    NEW.version <= OLD.version AND (
+        NEW.version, NEW.settled_debit, NEW.settled_credit, NEW.pending_debit, NEW.pending_credit, NEW.encumbered_debit,
+        NEW.encumbered_credit
+    ) IS DISTINCT FROM (
+        OLD.version, OLD.settled_debit, OLD.settled_credit, OLD.pending_debit, OLD.pending_credit, OLD.encumbered_debit,
+        OLD.encumbered_credit
+    )
+) EXECUTE FUNCTION ledger.balance_is_moved_alone();
 CREATE TRIGGER balances_move AFTER UPDATE ON ledger.balance REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
     EXECUTE FUNCTION ledger.balances_move();
 
@@ -442,7 +482,8 @@ CREATE INDEX effective_delta_batch ON ledger.effective_delta USING brin (batch_i
 
 -- What is released was held, by the hold that is named; a hold that has ended holds nothing; a reversal is a mirror.
 CREATE FUNCTION ledger.causes_fit(the_batch BIGINT) RETURNS void LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
     bad RECORD;
 BEGIN
@@ -495,7 +536,7 @@ BEGIN
     FROM ledger.tx t
     WHERE t.batch_id = the_batch AND t.relation = 'reverses' AND EXISTS (
         SELECT FROM ledger.entry e WHERE e.tx_id IN (t.tx_id, t.cause_tx_id) AND e.layer = 1
-        GROUP BY e.account_id, e.currency HAVING sum(e.side * e.amount) <> 0
+        GROUP BY e.account_id, e.currency HAVING sum(CASE e.side WHEN 1 THEN e.amount ELSE -e.amount END) <> 0
     ) LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'LG012',
@@ -505,7 +546,8 @@ END $$;
 
 -- A void or a final capture gives back what is left to the window in which the hold was taken.
 CREATE FUNCTION ledger.velocities_fit(the_batch BIGINT) RETURNS void LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
     bad RECORD;
 BEGIN
@@ -552,16 +594,19 @@ BEGIN
 END $$;
 
 -- All entries of a batch come in one statement, after its headers and its balances.
+--
+-- What is grouped is hashed, whatever its number, and so are the headers of the batch, which are as many as its transactions.
+-- Whatever else is looked up in a table is looked up by its index, row by row: it is a few rows of a table of any size, and
+-- LATERAL with OFFSET leaves a plan no other way.
 CREATE FUNCTION ledger.entries_fit() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET enable_mergejoin = off
+SET enable_nestloop = off SET enable_sort = off SET enable_hashjoin = on SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     bad RECORD;
+    told RECORD;
     the_batch BIGINT;
-    first_date DATE;
-    last_date DATE;
-    has_causes BOOLEAN;
 BEGIN
-    SELECT t.batch_id INTO the_batch FROM (SELECT n.tx_id FROM new_rows n LIMIT 1) k JOIN ledger.tx t USING (tx_id);
+    SELECT t.batch_id INTO the_batch FROM ledger.tx t WHERE t.tx_id = (SELECT n.tx_id FROM new_rows n LIMIT 1);
     IF the_batch IS NULL AND EXISTS (SELECT FROM new_rows) THEN
         SELECT n.tx_id INTO bad FROM new_rows n LIMIT 1;
         RAISE EXCEPTION USING ERRCODE = 'LG002', MESSAGE = 'transaction ' || bad.tx_id || ' has no header';
@@ -569,40 +614,48 @@ BEGIN
         RETURN NULL; -- an empty statement
     END IF;
 
-    -- The headers of one batch are as many as its transactions: the one place where hashing them is right for any ledger.
-    SET LOCAL enable_hashjoin = on;
-    SET LOCAL enable_nestloop = off;
-    WITH headers AS MATERIALIZED (SELECT t.tx_id, t.n_entries FROM ledger.tx t WHERE t.batch_id = the_batch)
-    SELECT k.tx_id, k.is_balanced INTO bad
+    -- Legs are unique and count from 1. If none is beyond what its header says, and all of them are as many as all headers
+    -- say, then each transaction has as many as its own header says.
+    WITH headers AS MATERIALIZED (
+        SELECT t.tx_id, t.n_entries, t.effective_at, t.cause_tx_id FROM ledger.tx t WHERE t.batch_id = the_batch
+    ),
+    sums AS (
+        SELECT n.tx_id, max(n.leg) AS last_leg, count(*) AS legs, bool_or(n.layer > 1 AND n.amount < 0) AS has_releases,
+            sum(CASE n.side WHEN 1 THEN n.amount ELSE -n.amount END) AS net
+        FROM new_rows n GROUP BY n.tx_id, n.currency, n.layer
+    )
+    SELECT k.unbalanced, k.misfit, k.legs = h.n_entries AS is_whole, h.first_date, h.last_date,
+        h.has_causes OR k.has_releases AS has_causes,
+        EXISTS (SELECT FROM ledger.velocity_limit) AS has_velocities
+    INTO told
     FROM (
-        SELECT c.tx_id, sum(c.legs) AS legs, max(c.last_leg) AS last_leg, bool_and(c.net = 0) AS is_balanced
-        FROM (
-            SELECT n.tx_id, count(*) AS legs, max(n.leg) AS last_leg, sum(n.side * n.amount) AS net
-            FROM new_rows n GROUP BY n.tx_id, n.currency, n.layer
-        ) c
-        GROUP BY c.tx_id
+        SELECT sum(s.legs) AS legs, bool_or(s.has_releases) AS has_releases,
+            (array_agg(s.tx_id) FILTER (WHERE s.net <> 0))[1] AS unbalanced,
+            (array_agg(s.tx_id) FILTER (WHERE h.n_entries IS NULL OR s.last_leg > h.n_entries))[1] AS misfit
+        FROM sums s LEFT JOIN headers h ON h.tx_id = s.tx_id
     ) k
-    LEFT JOIN headers h ON h.tx_id = k.tx_id
-    WHERE NOT k.is_balanced OR h.n_entries IS DISTINCT FROM k.legs OR k.last_leg <> k.legs LIMIT 1;
-    SET LOCAL enable_hashjoin = off;
-    SET LOCAL enable_nestloop = on;
-    IF FOUND AND NOT bad.is_balanced THEN
-        RAISE EXCEPTION USING ERRCODE = 'LG001', MESSAGE = 'transaction ' || bad.tx_id || ' is unbalanced';
-    ELSIF FOUND THEN
-        RAISE EXCEPTION USING ERRCODE = 'LG002', MESSAGE = 'transaction ' || bad.tx_id
+    CROSS JOIN (
+        SELECT sum(t.n_entries) AS n_entries, bool_or(t.cause_tx_id IS NOT NULL) AS has_causes,
+            (min(t.effective_at) AT TIME ZONE 'UTC')::DATE AS first_date,
+            (max(t.effective_at) AT TIME ZONE 'UTC')::DATE AS last_date
+        FROM headers t
+    ) h;
+    IF told.unbalanced IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'LG001', MESSAGE = 'transaction ' || told.unbalanced || ' is unbalanced';
+    ELSIF told.misfit IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'LG002', MESSAGE = 'transaction ' || told.misfit
             || ' has no header in this batch, or not the number of entries that it says';
+    ELSIF NOT told.is_whole AND NOT EXISTS (SELECT FROM ledger.batch_seal s WHERE s.batch_id = the_batch) THEN
+        RAISE EXCEPTION USING ERRCODE = 'LG002', MESSAGE = 'batch ' || the_batch
+            || ' has headers without the number of entries that they say';
     END IF;
 
-    SELECT
-        min((t.effective_at AT TIME ZONE 'UTC')::DATE),
-        max((t.effective_at AT TIME ZONE 'UTC')::DATE),
-        bool_or(t.cause_tx_id IS NOT NULL)
-    INTO first_date, last_date, has_causes FROM ledger.tx t WHERE t.batch_id = the_batch;
-    IF first_date < last_date THEN
+    IF told.first_date < told.last_date THEN
         INSERT INTO ledger.effective_delta
         SELECT n.account_id, n.currency, n.layer, (t.effective_at AT TIME ZONE 'UTC')::DATE, the_batch,
-            sum(n.side * n.amount)
-        FROM new_rows n JOIN ledger.tx t USING (tx_id)
+            sum(CASE n.side WHEN 1 THEN n.amount ELSE -n.amount END)
+        FROM new_rows n
+        JOIN (SELECT h.tx_id, h.effective_at FROM ledger.tx h WHERE h.batch_id = the_batch OFFSET 0) t USING (tx_id)
         GROUP BY 1, 2, 3, 4;
     END IF;
 
@@ -610,12 +663,13 @@ BEGIN
     -- of the ones before. The same sums are those by effective date, if it is one for all.
     WITH moved AS MATERIALIZED (
         SELECT n.account_id, n.currency, n.layer, min(n.version) AS first, max(n.version) AS last, count(*) AS entries,
-            sum(n.side * n.amount) AS delta
+            sum(CASE n.side WHEN 1 THEN n.amount ELSE -n.amount END) AS delta
         FROM new_rows n GROUP BY n.account_id, n.currency, n.layer
     ),
     by_date AS (
         INSERT INTO ledger.effective_delta
-        SELECT m.account_id, m.currency, m.layer, first_date, the_batch, m.delta FROM moved m WHERE first_date = last_date
+        SELECT m.account_id, m.currency, m.layer, told.first_date, the_batch, m.delta
+        FROM moved m WHERE told.first_date = told.last_date
     ),
     seal AS (
         INSERT INTO ledger.batch_seal SELECT the_batch, sum(m.entries) FROM moved m
@@ -629,24 +683,34 @@ BEGIN
         FROM moved m GROUP BY m.account_id, m.currency
     ) k
     CROSS JOIN (SELECT b.shard FROM ledger.batch b WHERE b.batch_id = the_batch) h
-    LEFT JOIN ledger.account a ON a.account_id = k.account_id
-    LEFT JOIN ledger.balance b ON b.account_id = k.account_id AND b.currency = k.currency
-    LEFT JOIN ledger.entry e ON e.account_id = k.account_id AND e.currency = k.currency AND e.version = k.last
-    LEFT JOIN ledger.entry f ON f.account_id = k.account_id AND f.currency = k.currency AND f.version = k.first - 1
+    LEFT JOIN LATERAL (
+        SELECT o.status, o.is_summary, o.shard FROM ledger.account o WHERE o.account_id = k.account_id OFFSET 0
+    ) a ON TRUE
+    LEFT JOIN LATERAL (
+        SELECT o.version, o.settled_debit - o.settled_credit AS settled, o.pending_debit - o.pending_credit AS pending,
+            o.encumbered_debit - o.encumbered_credit AS encumbered
+        FROM ledger.balance o WHERE o.account_id = k.account_id AND o.currency = k.currency OFFSET 0
+    ) b ON TRUE
+    LEFT JOIN LATERAL (
+        SELECT o.layer, o.balance_after FROM ledger.entry o
+        WHERE o.account_id = k.account_id AND o.currency = k.currency AND o.version = k.last OFFSET 0
+    ) e ON TRUE
+    LEFT JOIN LATERAL (
+        SELECT o.version, o.layer, o.balance_after FROM ledger.entry o
+        WHERE o.account_id = k.account_id AND o.currency = k.currency AND o.version = k.first - 1 OFFSET 0
+    ) f ON TRUE
     WHERE a.status IS DISTINCT FROM 'open' OR a.is_summary OR a.shard <> h.shard
         OR b.version IS DISTINCT FROM k.last OR k.last - k.first + 1 <> k.entries
         OR (k.first > 1) <> (f.version IS NOT NULL)
         OR e.balance_after IS DISTINCT FROM CASE e.layer
-            WHEN 1 THEN b.settled_debit - b.settled_credit
-            WHEN 2 THEN b.pending_debit - b.pending_credit
-            ELSE b.encumbered_debit - b.encumbered_credit
+            WHEN 1 THEN b.settled WHEN 2 THEN b.pending ELSE b.encumbered
         END
         OR CASE f.layer
-            WHEN 1 THEN b.settled_debit - b.settled_credit - k.settled <> f.balance_after
-            WHEN 2 THEN b.pending_debit - b.pending_credit - k.pending <> f.balance_after
-            WHEN 3 THEN b.encumbered_debit - b.encumbered_credit - k.encumbered <> f.balance_after
-            ELSE (b.settled_debit - b.settled_credit, b.pending_debit - b.pending_credit, b.encumbered_debit - b.encumbered_credit)
-                <> (k.settled, k.pending, k.encumbered) -- the first entries of this balance
+            WHEN 1 THEN b.settled - k.settled <> f.balance_after
+            WHEN 2 THEN b.pending - k.pending <> f.balance_after
+            WHEN 3 THEN b.encumbered - k.encumbered <> f.balance_after
+            -- the first entries of this balance
+            ELSE (b.settled, b.pending, b.encumbered) <> (k.settled, k.pending, k.encumbered)
         END
     LIMIT 1;
     IF FOUND AND bad.status IS DISTINCT FROM 'open' THEN
@@ -659,10 +723,10 @@ BEGIN
             MESSAGE = 'entries of account ' || bad.account_id || ' in ' || bad.currency || ' do not fit its balance';
     END IF;
 
-    IF has_causes OR EXISTS (SELECT FROM new_rows n WHERE n.layer > 1 AND n.amount < 0) THEN
+    IF told.has_causes THEN
         PERFORM ledger.causes_fit(the_batch);
     END IF;
-    IF EXISTS (SELECT FROM ledger.velocity_limit) THEN
+    IF told.has_velocities THEN
         PERFORM ledger.velocities_fit(the_batch);
     END IF;
     RETURN NULL;
@@ -671,7 +735,8 @@ END $$;
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger.entry EXECUTE FUNCTION ledger.refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger.effective_delta
     EXECUTE FUNCTION ledger.refuse_change();
-CREATE TRIGGER by_hand BEFORE INSERT ON ledger.effective_delta EXECUTE FUNCTION ledger.refuse_by_hand();
+CREATE TRIGGER by_hand BEFORE INSERT ON ledger.effective_delta
+    WHEN (pg_trigger_depth() < 1) EXECUTE FUNCTION ledger.refuse_by_hand();
 CREATE TRIGGER entries_fit AFTER INSERT ON ledger.entry REFERENCING NEW TABLE AS new_rows
     EXECUTE FUNCTION ledger.entries_fit();
 

@@ -15,7 +15,7 @@ CREATE TABLE ledger.tally (
 -- A batch has its shard to itself once it has begun: the chain has one place for the next one. So nobody who posts, by
 -- either entry point, holds a row here that another who posts to the shard waits for.
 CREATE FUNCTION ledger.tallies_grow() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 BEGIN
     INSERT INTO ledger.tally AS t (shard, template, outcome, n)
     SELECT (SELECT b.shard FROM ledger.batch b WHERE b.batch_id = k.batch_id), k.template, tg_argv[0], k.n

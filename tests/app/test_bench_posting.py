@@ -116,6 +116,15 @@ def test_a_tiny_run_reports_every_number(measured: dict[str, Any]) -> None:
     assert sizes["total"] == pytest.approx(sizes["headers"] + sizes["entries"] + sizes["rest"], abs=0.2)
 
 
+def test_a_rate_tells_what_it_costs(measured: dict[str, Any]) -> None:
+    """Where a ledger of ours has posted on this machine, the CPU of writer and backend stands beside the rate."""
+    rates = [measured["by_batch"]["2000"], measured["by_batch"]["100"], measured["single"], measured["with_many_accounts"]]
+    known = Path("/proc/self/schedstat").exists()
+    assert [{"writer_cpu_us", "backend_cpu_us"} if known else set()] * 4 == [
+        {name for name in rate if name.endswith("cpu_us")} for rate in rates
+    ]
+
+
 def test_targets_are_judged_by_what_was_measured(measured: dict[str, Any]) -> None:
     """Each target tells its bound and what was measured, and is reached if one is on the right side of the other."""
     assert 6 == len(measured["reached"])

@@ -91,15 +91,16 @@ def _as_given(number: int, step: Step) -> Transaction:
         for one in step["entries"]
     ]
     id_ = timed_id(_AT_MS + number, "AS_GIVEN", str(number))
-    return Transaction(id_, "AS_GIVEN", _AT_MS + number, tuple(entries), content_id("case"), "case/0", number, {})
+    return Transaction(id_, "AS_GIVEN", _AT_MS + number, tuple(entries), content_id("case"), "case/0", number, "{}")
 
 
+_LEG = '{"amount":1,"id":"%s"}'
 Builder = Callable[[MemoryLedger, Step, dict[str, Any]], Transaction | None]
 
 
 def _trade(build: Callable[..., Transaction | None]) -> Builder:
     def built(_: MemoryLedger, step: Step, at: dict[str, Any]) -> Transaction | None:
-        legs = {"pairing_key": "case", "btc_leg": {"id": "btc"}, "usd_leg": {"id": "usd"}}
+        legs = {"pairing_key": "case", "btc_leg": ("btc", _LEG % "btc"), "usd_leg": ("usd", _LEG % "usd")}
         return build(int(step["satoshi_amount"]), int(step["usd_cents_amount"]), **legs, **at)
 
     return built

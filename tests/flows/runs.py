@@ -19,6 +19,7 @@ from domain.ledger.journal import CREDIT
 from domain.ledger.memory import MemoryLedger
 from domain.messages.fields import Message
 from domain.outbox.memory import MemoryReservations
+from domain.pairing.booked import BookedLegs, booked_trades
 from domain.postings.single import FOLLOWED
 from domain.streams.records import Outgoing, RawMessage
 from domain.topics import Topic
@@ -36,6 +37,8 @@ SINGLE_BOOKS = [
     *(Account(1000 + n, name, CREDIT, "Wallet", "USD", shard=1) for n, name in enumerate(SINGLES)),
     *(one for one in clearing_accounts((0, 1)) if one.shard == 1),
 ]
+FEW_BITS = 1024
+"""So that now and then a new leg is taken for a booked one."""
 EVERY_LEG = Memory(2**60, 2**60)
 """What was read before the end of time may have been booked by an earlier run: every leg is looked up."""
 
@@ -137,7 +140,7 @@ def joints_of(recorded: Recorded, said: Run, batch_size: int = 100, crash_at: in
     reservations = MemoryReservations(lambda: START_MS)
     nobody = execution.Setup(lambda: reservations, TestingSource([]))
     books = said.singles
-    singles = ledger.Setup(1, lambda: OpenLedger(books, at_once), [], 1, FOLLOWED, lambda code: int(code not in CHARTED))
+    singles = ledger.Setup(1, lambda: at_once(books), [], 1, FOLLOWED, lambda code: int(code not in CHARTED))
     return Joints(edges, memory_liability(SETTINGS, said.ledger), memory_hedging(SETTINGS), nobody, singles)
 
 
@@ -152,21 +155,35 @@ def run(
     recovery: Path | None = None,
     change: Callable[[Joints], Joints] = lambda joints: joints,
     memory: Memory | None = None,
+    booked: BookedLegs | None = None,
 ) -> Run:
     """Run a flow to the end of its tapes, or to where a tape crashes; `recovery` is an empty folder, or one to go on from.
 
-    `change` may join it to something else.
+    `change` may join it to something else. With a `memory` the ledger is asked for what it lacks, and for what may be `booked`.
     """
     said = Run([], books or MemoryLedger(BOOKS), MemoryLedger(SINGLE_BOOKS))
     joints = change(joints_of(recorded, said, batch_size, crash_at))
     if memory is not None:
-        joints = joints._replace(liability=replace(joints.liability, memory=memory, open_history=said.ledger.history))
+        joints = joints._replace(liability=remembering(joints.liability, memory, said.ledger, booked))
     config = None if recovery is None else _recovery(recovery)
     if workers == 1:
         run_main(flow(joints), epoch_interval=timedelta(0), recovery_config=config)
     else:
         cluster_main(flow(joints), [], 0, worker_count_per_proc=workers, epoch_interval=timedelta(0), recovery_config=config)
     return said
+
+
+def remembering(own: liability.Setup, memory: Memory, books: MemoryLedger, booked: BookedLegs | None) -> liability.Setup:
+    """The setup of a worker that begins now: it notes what its ledger holds when it opens that."""
+    noted = BookedLegs(FEW_BITS) if booked is None else booked
+
+    def open_ledger() -> OpenLedger:
+        noted.begin(booked_trades([*books.transactions(), *(refused.transaction for refused in books.rejected)]))
+        noted.complete()
+        return at_once(books)._replace(booked=noted)
+
+    ledger_setup = replace(own.ledger, open_ledger=open_ledger)
+    return replace(own, memory=memory, open_history=books.history, booked=noted, ledger=ledger_setup)
 
 
 def _recovery(folder: Path) -> RecoveryConfig:

@@ -21,10 +21,11 @@ from domain.messages.legs import LegRefusal, WaitingLeg
 from domain.messages.ops import Quarantined
 from domain.messages.user import UserTrade
 from domain.messages.venue import CashFlow, Fill
+from domain.pairing.booked import BookedLegs
 from domain.topics import Topic
 from operators.recall import Memory
 from sinks.memory import ListSink
-from tests.flows.runs import EVERY_LEG, Joints, Run, liability_alone, recorded, run, said_on
+from tests.flows.runs import EVERY_LEG, FEW_BITS, Joints, Run, liability_alone, recorded, run, said_on
 from tests.words import START_MS, cash_flow, fill, leg, live_trades, order_report, pair, settled
 
 LEGS = "dealer.transactions"
@@ -322,6 +323,32 @@ def test_another_order_after_a_crash_mends_the_books(
     assert [] == after.ledger.conflicts
 
 
+class AlwaysAsked(BookedLegs):
+    """Knows nothing for certain, so the ledger is asked for every leg."""
+
+    def complete(self) -> None:
+        """It is not."""
+
+
+@settings(max_examples=25)
+@given(SHUFFLED, st.integers(0, 6), st.sampled_from((0, 3_000, 600_000)))
+def test_what_need_not_be_asked_changes_nothing(
+    dealing: tuple[list[DealerTransaction], list[int], list[tuple[int, int]]], crash_at: int, span_ms: int
+) -> None:
+    """A run that asks only for what the ledger may know ends with the books of one that always asks, row by row."""
+    legs, order, places = dealing
+    ends = []
+    for booked in (BookedLegs(FEW_BITS), AlwaysAsked(FEW_BITS)):
+        ledger = MemoryLedger()
+        run(dealt([legs[place] for place in order], places), liability_alone, books=ledger, batch_size=1, crash_at=crash_at)
+        tapes, memory = dealt(legs, [(0, 0)] * len(legs)), Memory(START_MS + crash_at * 2_000, span_ms)
+        after = run(tapes, liability_alone, books=ledger, batch_size=1, memory=memory, booked=booked)
+        ends.append(
+            (after.books, told(after, topics.LEGS_REFUSED), {one.transaction_id for one in told(after, topics.USER_TRADES)})
+        )
+    assert ends[0] == ends[1]
+
+
 @settings(max_examples=15)
 @given(st.lists(st.integers(-5_000, 5_000), min_size=1, max_size=12))
 def test_clocks_of_producers_do_not_matter(times: list[int]) -> None:
@@ -361,6 +388,17 @@ def test_a_late_leg_corrects_what_was_forgotten(tmp_path: Path) -> None:
     assert ["USER_BUYS_USD", "REVERT_USER_BUYS_USD", "USER_BUYS_USD"] == [
         transaction.template for transaction in said.ledger.transactions()
     ]
+
+
+def test_a_leg_after_a_restart_corrects_what_was_booked_before_it(tmp_path: Path) -> None:
+    """What an earlier run has paired is in no snapshot, and comes from the ledger when a leg fits better."""
+    early = [(0, leg("b1", 2_000)), (1, leg("u1", 2_001))]
+    tapes = recorded({f"{LEGS}/0": [*early, (9_000, leg("b9", second=3)), (20_000, leg("u2", 2_000))]})
+    ledger, store = MemoryLedger(), tmp_path / "recovery"
+    run(tapes, liability_alone, books=ledger, batch_size=1, crash_at=3, recovery=store)
+    assert [("b1", "u1")] == live_trades(ledger)
+    run(tapes, liability_alone, books=ledger, recovery=store, memory=Memory(START_MS + 15_000, 600_000))
+    assert [("b1", "u2")] == live_trades(ledger)
 
 
 @pytest.mark.parametrize("again", ["b1", "u1", "b2", "u2"])

@@ -4,14 +4,18 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic_core import to_json
 
 from domain.ids import content_id
+from domain.ledger.body import can_be_stored
 from domain.ledger.journal import Judged, Outcome, TakenBack, Transaction, Verdict, reversal_of
 from domain.messages.decisions import Decision
 from domain.messages.hedging import CollateralTransfer, HedgeOrder
 from domain.messages.ops import Alert
 from domain.pairing.effects import LegRefused, LegTooOld, LegWaits, TradePaired, TradeUnpaired
-from domain.pairing.legs import leg_from, pairing_key
+from domain.pairing.legs import Leg, leg_from, pairing_key, user_buys_usd
 from domain.postings.trades import post_effect
 from domain.postings.venue import post_fill
 from domain.streams.records import Outgoing
@@ -21,6 +25,7 @@ from domain.venue.fills import FillExplained, FillHeard, FillOfNobody
 from operators import announce
 from operators.streams.decode import parser
 from operators.streams.publish import encode, said
+from tests.domain.pairing.test_legs import ANY_LEGS
 from tests.words import START_MS, VENUE, fill, leg, liability, order_report, pair, record, tick, transfer_report
 
 LEG = leg_from(leg("b1"))
@@ -77,7 +82,7 @@ def judged(outcome: Outcome, transaction: Transaction | None = None, **why: Any)
 HEARD = FillHeard(fill(-3), "venue.fills/0", 7)
 FILL = post_fill(record(FillExplained(HEARD)))
 assert FILL is not None
-BACK = Transaction("r1", "REVERSAL", START_MS + 9, (), "c", "console/reversals", 0, {}, reversal_of("t1"))
+BACK = Transaction("r1", "REVERSAL", START_MS + 9, (), "c", "console/reversals", 0, "{}", reversal_of("t1"))
 REFUSED_TRADE = judged(Outcome.REJECTED, reason="over_limit", account="A", currency="USD", shortfall=5)
 VALUES: dict[str, Any] = {
     "decision": DECISION,
@@ -177,6 +182,27 @@ def test_a_user_trade(buys: bool, word: str) -> None:
         "created_at": START_MS,
         "reverses": None,
     } == message
+
+
+@given(ANY_LEGS, ANY_LEGS, st.sampled_from([TradePaired, TradeUnpaired]))
+def test_a_user_trade_is_written_as_json(btc: Leg, usd: Leg, kind: type[TradePaired | TradeUnpaired]) -> None:
+    """Whatever its legs are called and however much they move, its bytes are those that JSON has for its fields."""
+    booked = post_effect(record(kind(btc._replace(amount=1), usd, 0, "k", "dealer.transactions/0", 3)))
+    assert booked is not None
+    if not can_be_stored(booked.meta):
+        return  # it is rejected, and not announced
+    trade = {
+        "schema_version": 1,
+        "transaction_id": booked.id,
+        "buys": "USD" if user_buys_usd(btc) else "BTC",
+        "amount_sats": 1,
+        "amount_cents": usd.amount,
+        "btc_leg_id": btc.id,
+        "usd_leg_id": usd.id,
+        "created_at": booked.effective_at_ms,
+        "reverses": booked.reverses,
+    }
+    assert to_json(trade) == announce.user_trade(booked, START_MS).value
 
 
 def test_a_reversal_names_what_it_reverses() -> None:

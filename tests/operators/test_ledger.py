@@ -1,7 +1,7 @@
 """Booking: what goes out is what was committed, a repeat is answered like the first time, and time never passes an answer."""
 
 import pickle
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from itertools import pairwise
 from typing import Any
@@ -22,20 +22,21 @@ from domain.postings.trades import post_effect
 from domain.streams.merge import Merge
 from domain.streams.records import FOREVER_MS, Progress, Record
 from domain.templates.holds import capture, hold, void
-from operators.ledger import VERSION, BookingLogic, OpenLedger, Submit, Work, at_once
+from operators.ledger import FULL, PACKING, VERSION, BookingLogic, OpenLedger, at_once
 from operators.streams.machines import Answers, of_version
 from tests.words import pair, record
 
 SOURCE = "pair/pair-00"
 
 
-class Later(Future[list[Booked]]):
-    """Work that is done when somebody waits for it, or has looked often enough."""
+class Later(Future[Booked]):
+    """An answer that is there when somebody waits for it, or has looked often enough; those before it come first."""
 
-    def __init__(self, work: Work, looks: int) -> None:
+    def __init__(self, post: Callable[[], Booked], looks: int, before: "Later | None") -> None:
         super().__init__()
-        self._work = work
+        self._post = post
         self._looks = looks
+        self._before = before
 
     def done(self) -> bool:
         """Whether the answer is there."""
@@ -44,34 +45,51 @@ class Later(Future[list[Booked]]):
             self.result()
         return super().done()
 
-    def result(self, timeout: float | None = None) -> list[Booked]:
+    def result(self, timeout: float | None = None) -> Booked:
         """Wait for the answer."""
         if not super().done():
-            self.set_result(self._work())
+            if self._before is not None:
+                self._before.result()
+            self.set_result(self._post())
         return super().result(timeout)
 
 
-def later(looks: Iterable[int]) -> Submit:
-    """Submit work that takes so many looks until it is done; 0 for whatever comes after."""
+def later(looks: Iterable[int]) -> Callable[[MemoryLedger], OpenLedger]:
+    """Post so that it takes so many looks until an answer is there; 0 for whatever comes after."""
     waits = iter(looks)
-    return lambda work: Later(work, next(waits, 0))
+
+    def opened(ledger: MemoryLedger) -> OpenLedger:
+        last: list[Later | None] = [None]
+
+        def post(transactions: Sequence[Transaction]) -> Later:
+            last.append(Later(lambda: ledger.post(transactions), next(waits, 0), last[-1]))
+            return last[-1]  # type: ignore[return-value]
+
+        return OpenLedger(ledger, post)
+
+    return opened
 
 
 def booking(
-    ledger: MemoryLedger, submit: Submit = at_once, window_ms: int = 1, resume: tuple[Any, ...] | None = None
+    ledger: MemoryLedger,
+    opened: Callable[[MemoryLedger], OpenLedger] = at_once,
+    window_ms: int = 1,
+    resume: tuple[Any, ...] | None = None,
+    full: int = FULL,
 ) -> BookingLogic:
     """The booking step over a ledger in memory, new or restored."""
     started = (0, None, (), 0, 0) if resume is None else of_version("book", VERSION, resume)
     next_offset, merge, unanswered, heard_batch_id, newest_batch = started
     return BookingLogic(
-        Merge([SOURCE], merge),
-        OpenLedger(ledger, submit),
+        Merge([SOURCE], merge and PACKING.unpack_merge(merge)),
+        opened(ledger),
         [LIABILITY],
         window_ms,
         next_offset=next_offset,
-        unanswered=[Record(*one) for one in unanswered],
+        unanswered=PACKING.unpack(unanswered),
         heard_batch_id=heard_batch_id,
         newest_batch=newest_batch,
+        full=full,
     )
 
 
@@ -149,15 +167,14 @@ def test_another_body_is_a_conflict() -> None:
 
 
 def test_a_ledger_says_its_balances_when_it_is_opened() -> None:
-    """The books of an earlier run are said once, before anything is booked."""
+    """The watched balances of an earlier run are said once, before anything is booked, and no other."""
     ledger = MemoryLedger()
     ledger.post([trade("1")])
     logic = booking(ledger)
     first, second = said(logic, postings(watermark_ms=3)), said(logic, postings(watermark_ms=4))
-    assert {"EXTERNAL_OMNIBUS", "STABLESATS_BTC_WALLET", "STABLESATS_OMNIBUS", "STABLESATS_LIABILITY"} == {
-        value.account for _, value in first[0].answers
-    }
-    assert [Answers(4, 5, [])] == second
+    told = [value for _, value in first[0].answers if isinstance(value, LedgerBalance)]
+    assert {LIABILITY} == {(balance.account, balance.currency) for balance in told}
+    assert [Answers(4, len(told), [])] == second
 
 
 def test_the_liability_is_said_every_second() -> None:
@@ -228,6 +245,47 @@ def test_no_heart_beats_after_the_end() -> None:
     assert [FOREVER_MS] == [one.watermark_ms for one in answers]
 
 
+def test_what_fills_a_batch_is_sent_while_another_is_on_its_way() -> None:
+    """Fewer wait until all before them are answered; so many are on their way at most, and are answered in their order."""
+    sent: list[Future[Booked]] = []
+    ledger, sizes = MemoryLedger(), list[int]()
+
+    def post(transactions: Sequence[Transaction]) -> "Future[Booked]":
+        sizes.append(len(transactions))
+        sent.append(Future())
+        return sent[-1]
+
+    logic = booking(ledger, lambda ledger: OpenLedger(ledger, post), window_ms=1_000, full=3)
+    told = []
+    for first, size in ((0, 1), (1, 2), (3, 1), (4, 4), (8, 3), (11, 4)):
+        came = postings(*((number, str(number)) for number in range(first, first + size)), watermark_ms=first + size)
+        told += said(logic, came)
+    assert [1, 3, 4, 3] == sizes
+    assert [] == outcomes(told)
+    for number, run in enumerate(([0], [1, 2, 3], [4, 5, 6, 7], [8, 9, 10], [11, 12, 13, 14])):
+        sent[number].set_result(ledger.post([trade(str(name)) for name in run]))
+        answered = said(logic, postings(watermark_ms=16 + number))
+        assert run == [at_ms for at_ms, _ in outcomes(answered)]
+    assert [1, 3, 4, 3, 4] == sizes
+
+
+@pytest.mark.parametrize(("looks", "batches"), [(0, [1] * 6), (3, [1, 1, 2, 1, 1]), (5, [1, 2, 3]), (9, [1, 4, 1])])
+def test_batches_grow_as_the_database_is_slow(looks: int, batches: list[int]) -> None:
+    """A batch takes all that has come while the one before it was written: the longer that takes, the more."""
+    posted: list[int] = []
+
+    class Counting(MemoryLedger):
+        def post(self, transactions: Sequence[Transaction]) -> Booked:
+            posted.append(len(transactions))
+            return super().post(transactions)
+
+    logic = booking(Counting(), later([looks] * 6), window_ms=1_000)
+    for number in range(6):
+        logic.on_batch([postings((number, str(number)), watermark_ms=number + 1)])
+    logic.on_eof()
+    assert batches == posted
+
+
 def test_a_ledger_that_fails_stops_the_flow() -> None:
     """What the ledger raises is raised, now or when its answer is looked for: nothing goes on over it."""
 
@@ -278,19 +336,22 @@ def told(answers: Sequence[Answers]) -> list[tuple[Any, Any]]:
     return [*verdicts, *sorted(balances.items())]
 
 
-@given(activations(), st.lists(st.integers(0, 4)))
-def test_a_slow_database_changes_nothing(parts: list[Progress], looks: list[int]) -> None:
+FULLS = st.sampled_from((1, 2, 3, FULL))
+
+
+@given(activations(), st.lists(st.integers(0, 4)), FULLS)
+def test_a_slow_database_changes_nothing(parts: list[Progress], looks: list[int], full: int) -> None:
     """However long answers are on their way, the same is answered, in the same order, and the books are the same."""
     one, other = MemoryLedger(), MemoryLedger()
-    assert told(all_of(booking(one), parts)) == told(all_of(booking(other, later(looks)), parts))
+    assert told(all_of(booking(one), parts)) == told(all_of(booking(other, later(looks), full=full), parts))
     assert one.transactions() == other.transactions()
 
 
-@given(activations(), st.lists(st.integers(0, 4)), st.integers(0, 8), st.integers(0, 8))
-def test_a_crash_loses_no_answer(parts: list[Progress], looks: list[int], cut: int, crash: int) -> None:
+@given(activations(), st.lists(st.integers(0, 4)), st.integers(0, 8), st.integers(0, 8), FULLS)
+def test_a_crash_loses_no_answer(parts: list[Progress], looks: list[int], cut: int, crash: int, full: int) -> None:
     """Restored from a snapshot over the same ledger, the step answers every posting, as booked or as a duplicate."""
     ledger = MemoryLedger()
-    logic = booking(ledger, later(looks))
+    logic = booking(ledger, later(looks), full=full)
     before = [one for part in parts[:cut] for one in said(logic, part)]
     snapshot = pickle.loads(pickle.dumps(logic.snapshot()))  # noqa: S301 - as the engine does
     for part in parts[cut : cut + crash]:
@@ -303,11 +364,11 @@ def test_a_crash_loses_no_answer(parts: list[Progress], looks: list[int], cut: i
     assert {r.value.id for part in parts for r in part.records} == {one.id for one in ledger.transactions()}
 
 
-@given(activations(), st.lists(st.integers(0, 4)))
-def test_answers_are_numbered_without_gaps(parts: list[Progress], looks: list[int]) -> None:
+@given(activations(), st.lists(st.integers(0, 4)), FULLS)
+def test_answers_are_numbered_without_gaps(parts: list[Progress], looks: list[int], full: int) -> None:
     """Each answer has the next number, so that the next step can put them in order."""
     numbers, expected = 0, True
-    for one in all_of(booking(MemoryLedger(), later(looks)), parts):
+    for one in all_of(booking(MemoryLedger(), later(looks), full=full), parts):
         expected = expected and one.first_offset == numbers
         numbers += len(one.answers)
     assert expected
@@ -354,11 +415,14 @@ def lives(draw: st.DrawFn) -> list[Record[Transaction]]:
 
 
 def booked_by_holds(
-    records: list[Record[Transaction]], cuts: list[int], submit: Submit = at_once
+    records: list[Record[Transaction]],
+    cuts: list[int],
+    opened: Callable[[MemoryLedger], OpenLedger] = at_once,
+    full: int = FULL,
 ) -> tuple[MemoryLedger, list[tuple[int, str, str]]]:
     """The ledger, and what was answered, when the records come in parts."""
     ledger = MemoryLedger([GIVER, TAKER])
-    logic = booking(ledger, submit)
+    logic = booking(ledger, opened, full=full)
     edges = sorted({0, len(records), *(cut % (len(records) + 1) for cut in cuts)})
     parts = [records[start:end] for start, end in pairwise(edges)]
     progress = [Progress(SOURCE, part[-1].at_ms, part) for part in parts]
@@ -372,13 +436,13 @@ def booked_by_holds(
     return ledger, answered
 
 
-@given(lives(), st.lists(st.integers(0, 20), max_size=5), st.lists(st.integers(0, 3)))
+@given(lives(), st.lists(st.integers(0, 20), max_size=5), st.lists(st.integers(0, 3)), FULLS)
 def test_holds_expire_at_their_end_whatever_the_cuts(
-    records: list[Record[Transaction]], cuts: list[int], looks: list[int]
+    records: list[Record[Transaction]], cuts: list[int], looks: list[int], full: int
 ) -> None:
     """Every hold ends once, the one that nobody ended at its own time; the books do not depend on cuts or on a slow ledger."""
     expected, answered = booked_by_holds(records, [])
-    ledger, _ = booked_by_holds(records, cuts, later(looks))
+    ledger, _ = booked_by_holds(records, cuts, later(looks), full)
     assert expected.entry_rows() == ledger.entry_rows()
     assert answered == booked_by_holds(records, cuts)[1]
     assert [] == expected.open_holds()

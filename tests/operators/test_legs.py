@@ -1,13 +1,16 @@
 """The short way from bytes to a leg says what the model says, and takes what is plain."""
 
+from contextlib import suppress
+from decimal import Decimal
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain import topics
-from domain.pairing.legs import leg_from
+from domain.money import worth_cents
 from domain.streams.records import RawBatch, RawMessage
-from operators.legs import quick_leg
+from operators.legs import arrival_from, quick_arrival, quick_worth
 from operators.streams.decode import decoder
 
 CAME_MS = 1_700_000_000_000
@@ -49,7 +52,7 @@ ODD_MEMBERS = (
 )
 
 
-SAID = {quick: decoder(topics.DEALER_TRANSACTIONS, leg_from, quick) for quick in (None, quick_leg)}
+SAID = {quick: decoder(topics.DEALER_TRANSACTIONS, arrival_from, quick) for quick in (None, quick_arrival)}
 
 
 def both(lines: list[bytes]) -> list[object]:
@@ -62,7 +65,7 @@ def both(lines: list[bytes]) -> list[object]:
 @pytest.mark.parametrize("line", [line for line in LINES if b'" :' not in line])
 def test_plain_lines_take_the_short_way(line: bytes) -> None:
     """What a wallet writes is taken at once, whichever fields it leaves out."""
-    assert quick_leg(line, CAME_MS) is not None
+    assert quick_arrival(line, CAME_MS) is not None
 
 
 @st.composite
@@ -99,3 +102,22 @@ def test_both_ways_agree_on_times_at_their_limits(limit_ms: int, ahead_ms: int) 
     """Before there was bitcoin, a day ahead, and at the end of all times that can be told."""
     without, with_it = both([LINES[0].replace(b"1700000000000", str(limit_ms + ahead_ms).encode())])
     assert without == with_it
+
+
+PRICES = (
+    st.from_regex(r"\A[0-9]{1,20}(\.[0-9]{1,18})?\Z") | st.from_regex(r"\A[0-9]{1,3}\.[05]{1,3}\Z") | st.text(max_size=8)
+)
+
+
+@settings(max_examples=1_000)
+@given(st.integers(1, 10**30) | st.integers(1, 10**6), PRICES)
+def test_a_worth_in_integers_is_the_worth_in_decimals(amount: int, price: str) -> None:
+    """Where integers have an answer it is that of the decimals, halves to even; they have one for what wallets write."""
+    with suppress(ValueError):
+        assert quick_worth(amount, price) == worth_cents(amount, Decimal(price))
+
+
+@pytest.mark.parametrize(("amount", "cents"), [(50, 2), (150, 6), (51, 2), (149, 6), (1, 0), (12_345_678, 493_827)])
+def test_halves_go_to_the_even_cent(amount: int, cents: int) -> None:
+    """Half a cent goes to the even one, and anything else to the nearest."""
+    assert cents == quick_worth(amount, "0.04")

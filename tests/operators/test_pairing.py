@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.pairing.effects import Arrival, KnownTrade, LegWaits, TradePaired, TradeUnpaired
+from domain.pairing.effects import KnownTrade, LegWaits, TradePaired, TradeUnpaired, arrival_of
 from domain.pairing.legs import leg_from, pairing_key
 from domain.streams.records import Progress
 from flows.liability import PAIRS
@@ -25,26 +25,26 @@ def known(count: int) -> KnownTrade:
 @given(st.integers(0, 6))
 def test_every_turn_of_a_known_trade_is_told_again(count: int) -> None:
     """Bookings and reversals alternate, each under the generation that it was first said with."""
-    told = retold([record(Arrival(U, (known(count),)), offset=4)])
+    told = retold([record(arrival_of(U, (known(count),)), offset=4)])
     assert [(TradePaired, TradeUnpaired)[turn % 2] for turn in range(count)] == [type(effect) for effect in told]
     assert [turn // 2 for turn in range(count)] == [getattr(effect, "generation", None) for effect in told]
 
 
 def test_a_trade_is_told_again_once() -> None:
     """Both legs of a known trade in one instant tell of it once."""
-    arrivals = [record(Arrival(one, (known(1),)), offset=offset) for offset, one in enumerate((B, U))]
+    arrivals = [record(arrival_of(one, (known(1),)), offset=offset) for offset, one in enumerate((B, U))]
     assert [TradePaired(B, U, 0, KEY, "dealer.transactions/0", 1)] == retold(arrivals)
 
 
 def test_other_trades_of_its_key_are_not_told_again() -> None:
     """A leg that is new to a key does not stir up the trades of others."""
-    assert [] == retold([record(Arrival(OTHER, (known(1),)))])
+    assert [] == retold([record(arrival_of(OTHER, (known(1),)))])
 
 
 def test_a_retelling_book_survives_a_restart() -> None:
     """A restored book tells again too, says that the leg waits no more, and has nothing new to say about what it knows."""
     book = RetellingBook.restore(RetellingBook().snapshot())
-    effects = book.apply(START_MS, [record(Arrival(B, (known(1),)))])
+    effects = book.apply(START_MS, [record(arrival_of(B, (known(1),)))])
     assert [TradePaired, LegWaits] == [type(effect) for effect in effects]
 
 
@@ -52,8 +52,8 @@ def test_legs_pair_across_partitions() -> None:
     """Two legs of a trade meet, whatever partitions they come from."""
     sources = ("p/0", "p/1")
     legs = [
-        Progress("p/0", START_MS + 5, [record(Arrival(B), START_MS, 0, "p/0")]),
-        Progress("p/1", START_MS + 5, [record(Arrival(U), START_MS + 1, 0, "p/1")]),
+        Progress("p/0", START_MS + 5, [record(arrival_of(B), START_MS, 0, "p/0")]),
+        Progress("p/1", START_MS + 5, [record(arrival_of(U), START_MS + 1, 0, "p/1")]),
     ]
     kind = pairing("closest", 60_000, 60_000)
     out = run_step(lambda up: machine("pair", Feed(up, sources), PAIRS, lambda _: "", kind).stream, legs, 1)

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from domain.ledger.journal import History, Matter, Transaction
 from domain.ledger.memory import MemoryLedger
-from domain.pairing.effects import Arrival, KnownTrade, TradePaired, TradeUnpaired
+from domain.pairing.booked import BookedLegs
+from domain.pairing.effects import Arrival, KnownTrade, TradePaired, TradeUnpaired, arrival_of
 from domain.pairing.legs import leg_from, pairing_key
 from domain.postings.trades import post_effect
 from domain.streams.records import Progress, Record
@@ -62,8 +63,9 @@ class Asked:
 
 def recalled(history: Asked, memory: Memory, *batches: list[Record], batch_size: int = 10) -> list[Arrival]:
     """The arrivals that these legs become."""
-    said = [Progress("dealer.transactions/0", START_MS, batch) for batch in batches]
-    out = run_step(lambda up: recall("recall", Feed(up, ()), history.open, memory).stream, said, batch_size)
+    arrived = [[one._replace(value=arrival_of(one.value)) for one in batch] for batch in batches]
+    said = [Progress("dealer.transactions/0", START_MS, batch) for batch in arrived]
+    out = run_step(lambda up: recall("recall", Feed(up, ()), history.open, memory, BookedLegs(8)).stream, said, batch_size)
     assert len(batches) == len(out)
     return [r.value for progress in out for r in progress.records]
 

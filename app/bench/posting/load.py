@@ -11,6 +11,7 @@ Of the transactions that have to be rejected a third each is beyond a limit, unb
 from typing import NamedTuple
 
 from domain.ids import content_id, timed_id
+from domain.ledger.body import meta_text
 from domain.ledger.journal import CREDIT, DEBIT, Entry, Layer, Transaction
 
 START_MS = 1_700_000_000_000
@@ -55,7 +56,7 @@ def _transaction(load: Load, number: int) -> Transaction:
         content_id("bench", name),
         "bench/0",
         number,
-        {"memo": f"trade {name}"},
+        meta_text({"memo": f"trade {name}"}),
     )
 
 

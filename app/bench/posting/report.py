@@ -45,7 +45,7 @@ class Target(NamedTuple):
 
 
 def report(rounds: Rounds) -> dict[str, Any]:
-    """Rates by what was varied, ratios, and what is reached."""
+    """Rates by what was varied, with the CPU of each transaction where it is known, ratios, and what is reached."""
     ratios = {name: _ratio(rounds, *pair) for name, pair in RATIOS.items()}
     base = _rate(rounds, BASE)
     return {
@@ -84,6 +84,10 @@ def _rate(rounds: Rounds, name: str) -> dict[str, float]:
     if any(posted != count for count, posted in counts):
         rate["posted_share"] = round(sum(s.posted for s in samples) / sum(s.handed for s in samples), 4)
     took = sorted(seconds for sample in samples for seconds in sample.batch_seconds)
+    costs = [(sample.cpu, sample.handed) for sample in samples if sample.cpu is not None]
+    if costs:
+        rate["writer_cpu_us"] = _us(median(cpu.writer / handed for cpu, handed in costs))
+        rate["backend_cpu_us"] = _us(median(cpu.backends / handed for cpu, handed in costs))
     if took:
         rate |= {"batch_p50_ms": _ms(took[len(took) // 2]), "batch_p99_ms": _ms(took[len(took) * 99 // 100])}
     return rate
@@ -91,6 +95,10 @@ def _rate(rounds: Rounds, name: str) -> dict[str, float]:
 
 def _ratio(rounds: Rounds, one: str, other: str) -> float:
     return round(median(samples[one].per_second / samples[other].per_second for samples in rounds), 3)
+
+
+def _us(seconds: float) -> float:
+    return round(seconds * 1_000_000, 1)
 
 
 def _ms(seconds: float) -> float:

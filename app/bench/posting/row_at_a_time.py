@@ -10,7 +10,6 @@ import time
 from collections.abc import Mapping, Sequence
 
 import psycopg
-from psycopg.types.json import Jsonb
 
 from app.bench.posting.running import Sample, settle
 from domain.ledger.journal import Transaction
@@ -65,7 +64,7 @@ def posted_plainly(dsn: str, transactions: Sequence[Transaction], warm: Sequence
 def _post(connection: Connection, account_ids: Mapping[str, int], transaction: Transaction) -> bool:
     locked = connection.execute(_LOCK, (sorted({account_ids[entry.account] for entry in transaction.entries}),)).fetchall()
     balances = {(account_id, currency): balance for account_id, currency, balance, _ in locked}
-    header = (transaction.id, transaction.template, transaction.effective_at_ms, Jsonb(transaction.meta))
+    header = (transaction.id, transaction.template, transaction.effective_at_ms, transaction.meta)
     connection.execute(_HEADER, header)
     for leg, (account, currency, _, side, amount) in enumerate(transaction.entries, 1):
         key = (account_ids[account], currency)

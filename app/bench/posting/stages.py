@@ -54,12 +54,12 @@ def _post(
         rendered = render(books, folded)
     began = time.perf_counter()
     with connection.transaction():
-        linked = write_batch(connection, SHARD, fence, Prepared(batch, folded, rendered), last_hash)
+        linked = write_batch(connection, SHARD, fence, Prepared(batch, folded, rendered, folded.rows), last_hash)
         written = time.perf_counter()
     took["commit"] += time.perf_counter() - written
     took["all_of_the_write"] += time.perf_counter() - began
     advance(books, folded)
-    return linked
+    return linked.hash
 
 
 @contextmanager

@@ -25,7 +25,9 @@ def print_report(report: Mapping[str, Any], console: Console | None = None) -> N
 
 
 def _rates(report: Mapping[str, Any]) -> Table:
-    table = Table("", *(_right(name) for name in ("transactions/s", "p50 ms", "p99 ms", "posted")))
+    table = Table(
+        "", *(_right(name) for name in ("transactions/s", "writer CPU µs", "backend CPU µs", "p50 ms", "p99 ms", "posted"))
+    )
     for section, label in RATES.items():
         for name, rate in report[section].items():
             table.add_row(label.format(_words(name)), *_rate(rate))
@@ -38,7 +40,7 @@ def _rate(rate: Mapping[str, float]) -> list[str]:
     share = rate.get("posted_share", 1)
     return [
         f"{rate['per_second']:,}",
-        *(str(rate.get(name, "")) for name in ("batch_p50_ms", "batch_p99_ms")),
+        *(str(rate.get(name, "")) for name in ("writer_cpu_us", "backend_cpu_us", "batch_p50_ms", "batch_p99_ms")),
         f"{share:.0%}",
     ]
 

@@ -24,7 +24,7 @@ from connectors.kafka.source import (
 )
 from domain import topics
 from domain.errors import ConfigError
-from domain.pairing.effects import Arrival
+from domain.pairing.effects import arrival_of
 from domain.pairing.legs import leg_from
 from domain.streams.records import RawBatch, RawMessage, Record, shard_names
 from operators.streams import feeds
@@ -347,7 +347,7 @@ def merged_flow(source: KafkaSource, partitions: Sequence[tuple[str, int]], legs
     flow = Dataflow("silence")
     raw = Raw("topics", op.input("topics", flow, source), partitions)
     topic = topics.DEALER_TRANSACTIONS._replace(name=legs)
-    read_legs = read_as(raw, topic, lambda message: Arrival(leg_from(message)))
+    read_legs = read_as(raw, topic, lambda message: arrival_of(leg_from(message)))
     silent = [
         feeds.read(raw, topics.MARKET_TICKS._replace(name=name))
         for name in sorted({name for name, _ in partitions} - {legs})

@@ -1,6 +1,7 @@
 """The rules of the ledger again, with no regard for speed: no rows, no copies; every question is a sum over all that was
 posted. What is about shape alone (digits, names, JSON) is left to the tables of cases."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
@@ -51,7 +52,7 @@ class Oracle:
         entries = (*t.entries, *self.rest(t))
         is_sound = (
             len(entries) > 1
-            and not any("\x00" in str(value) for value in t.meta.values())
+            and not any("\x00" in str(value) for value in json.loads(t.meta).values())
             and self.sound(entries)
             and self.may(t)
         )

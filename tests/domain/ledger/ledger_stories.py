@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from domain.ids import content_id, timed_id
 from domain.ledger.accounts import Account, Velocity
+from domain.ledger.body import meta_text
 from domain.ledger.journal import CREDIT, DEBIT, Cause, Entry, Group, Layer, Relation, Transaction, reversal_of
 
 START_MS, DAY_MS = 1_700_000_000_000, 86_400_000
@@ -92,7 +93,7 @@ class Story:
         id_ = timed_id(self.at_ms, "STORY", str(self.number), str(self._made))
         correlation_id = content_id("story", str(self.number))
         return Transaction(
-            id_, "STORY", at_ms, entries, correlation_id, "stories/0", self.number, {"step": self._made}, cause
+            id_, "STORY", at_ms, entries, correlation_id, "stories/0", self.number, meta_text({"step": self._made}), cause
         )
 
     def pay(self, debited: str, credited: str, amount: int, layer: Layer = Layer.SETTLED, currency: str = "") -> Transaction:
@@ -115,7 +116,7 @@ class Story:
         )
         yield [(first, POSTED)]
         yield [(first._replace(source="elsewhere/1", source_offset=7), DUPLICATE)]
-        yield [(first._replace(meta={"altered": True}), CONFLICT)]
+        yield [(first._replace(meta='{"altered":true}'), CONFLICT)]
 
     def limit(self) -> Iterator[Step]:
         """Money comes in and is spent to the unit; one unit more is refused, and stays refused when there is more."""

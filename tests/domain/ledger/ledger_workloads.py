@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from domain.ids import content_id, timed_id
 from domain.ledger.accounts import Account, Velocity
+from domain.ledger.body import meta_text
 from domain.ledger.journal import CREDIT, DEBIT, Cause, Entry, Group, Layer, Relation, Transaction, reversal_of
 
 CASH, USER, LIMITED, CAPPED, FROZEN, BITCOIN = "CASH", "USER", "LIMITED", "CAPPED", "FROZEN", "BITCOIN"
@@ -39,7 +40,7 @@ def posting(
     """A transaction whose id comes from its number alone, so the same number with other entries is a conflict."""
     id_ = timed_id(START_MS, "TEST", str(number))
     correlation_id = content_id("test", str(number % 3))
-    facts = (id_, "TEST", at_ms, entries, correlation_id, "test/0", number, meta or {})
+    facts = (id_, "TEST", at_ms, entries, correlation_id, "test/0", number, meta_text(meta or {}))
     return Transaction(*facts, cause, expires_at_ms, group)
 
 
@@ -138,7 +139,7 @@ def _step(draw: st.DrawFn, number: int, earlier: list[Transaction]) -> Transacti
     if kind == "about":
         return draw(_about(number, earlier))
     again = draw(st.sampled_from(earlier))
-    return again if kind == "again" else again._replace(meta={"altered": draw(st.integers(0, 1))})
+    return again if kind == "again" else again._replace(meta=meta_text({"altered": draw(st.integers(0, 1))}))
 
 
 @st.composite

@@ -19,6 +19,7 @@ from domain.pairing.effects import (
     LegWaits,
     TradePaired,
     TradeUnpaired,
+    arrival_of,
 )
 from domain.pairing.legs import Leg, pairing_key
 from domain.pairing.match import match_closest, match_first
@@ -94,7 +95,7 @@ class Books:
 
 def records(at_ms: int, arrivals: Iterable[Leg | Arrival]) -> list[Record]:
     """One instant of a source."""
-    whole = [one if isinstance(one, Arrival) else Arrival(one) for one in arrivals]
+    whole = [one if isinstance(one, Arrival) else arrival_of(one) for one in arrivals]
     return [Record(at_ms, "dealer.transactions/0", at_ms * 1_000 + n, one) for n, one in enumerate(whole)]
 
 
@@ -162,7 +163,7 @@ def test_forgetting_changes_nothing(history: list[list[Leg]], forgets: list[bool
     """A book that forgets what has settled, and is told again by the ledger, ends with the same pairs."""
     books, book = Books(), PairingBook()
     for at_ms, legs in enumerate(history):
-        arrivals = [Arrival(one, books.known_of(one, knows(book, pairing_key(one)))) for one in legs]
+        arrivals = [arrival_of(one, books.known_of(one, knows(book, pairing_key(one)))) for one in legs]
         books.post(book.apply(at_ms, records(at_ms, arrivals)))
         if forgets[at_ms]:
             book.forget(at_ms + 1)
@@ -177,7 +178,7 @@ def test_crash_and_replay_book_nothing_twice(history: list[list[Leg]], crash_at:
         books.post(book.apply(at_ms, records(at_ms, legs)))
     book = PairingBook()
     for at_ms, legs in enumerate(history):
-        arrivals = [Arrival(one, books.known(pairing_key(one))) for one in legs]
+        arrivals = [arrival_of(one, books.known(pairing_key(one))) for one in legs]
         books.post(book.apply(at_ms, records(at_ms, arrivals)))
     assert matched(best(one for legs in history for one in legs)) == books.live
 
@@ -253,7 +254,7 @@ def test_generation_counts_how_often_a_pair_was_booked() -> None:
     book = PairingBook()
     one, two = leg("b1", 100), leg("u1", 101)
     known = (KnownTrade(pairing_key(one), one, two, 2),)
-    assert kinds(book.apply(1, records(1, [Arrival(one, known)]))) == ["+b1u1.1"]
+    assert kinds(book.apply(1, records(1, [arrival_of(one, known)]))) == ["+b1u1.1"]
 
 
 def test_cause_is_the_later_of_the_two_legs() -> None:
@@ -366,7 +367,7 @@ def test_contradicting_words_leave_each_leg_in_one_trade(
     """
     books, book = Books(), PairingBook()
     for at_ms, legs in enumerate(history):
-        arrivals = [Arrival(one, books.known_of(one, knows(book, pairing_key(one)))) for one in legs]
+        arrivals = [arrival_of(one, books.known_of(one, knows(book, pairing_key(one)))) for one in legs]
         books.post(book.apply(at_ms, records(at_ms, arrivals)))
         if restarts[at_ms]:
             book = PairingBook.restore(book.snapshot())
@@ -449,7 +450,7 @@ def test_conflicting_memory_yields_to_what_was_booked() -> None:
     book, booked = PairingBook(), leg("b", 100)
     book.apply(1, records(1, [leg("b", 101)]))
     known = KnownTrade(pairing_key(booked), booked, leg("u1", 101), 1)
-    effects = book.apply(2, records(2, [Arrival(leg("u2", 100), (known,))]))
+    effects = book.apply(2, records(2, [arrival_of(leg("u2", 100), (known,))]))
     assert kinds(effects) == ["-bu1.0", "+bu2.0", "b paired", "u1 waiting"]
     assert booked == effects[0].btc
 

@@ -1,17 +1,21 @@
 """Posting: each kind of fact becomes its transaction, and nothing else becomes one."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from domain.ledger.accounts import chart
+from domain.ledger.body import meta_text
 from domain.ledger.journal import Transaction
 from domain.ledger.memory import MemoryLedger
 from domain.messages.dealer import DealerTransaction
 from domain.messages.venue import Fill
 from domain.pairing.effects import LegRefused, LegWaits, TradePaired, TradeUnpaired
-from domain.pairing.legs import leg_from, pairing_key
+from domain.pairing.legs import Leg, leg_from, pairing_key
 from domain.postings.trades import post_effect
 from domain.postings.venue import post_cash_flow, post_fill
 from domain.venue.fills import FillExplained, FillHeard, FillOfNobody
+from tests.domain.pairing.test_legs import ANY_LEGS
 from tests.words import START_MS, cash_flow, fill, leg, pair, record, settled
 
 Turn = type[TradePaired] | type[TradeUnpaired]
@@ -62,6 +66,15 @@ def test_where_a_leg_was_read_is_not_in_the_id() -> None:
     assert one is not None
     assert other is not None
     assert one._replace(source=other.source, source_offset=other.source_offset) == other
+
+
+@pytest.mark.parametrize("kind", [TradePaired, TradeUnpaired])
+@given(ANY_LEGS, ANY_LEGS, st.integers(0, 9))
+def test_a_trade_keeps_both_legs_whole(kind: Turn, btc: Leg, usd: Leg, generation: int) -> None:
+    """Its metadata is what the general way to write metadata makes of legs and generation, whatever the legs say."""
+    made = post_effect(record(kind(btc, usd, generation, "k", "dealer.transactions/0", 1)))
+    told = {"btc_leg": btc._asdict(), "generation": generation, "usd_leg": usd._asdict()}
+    assert (made and made.meta) == (meta_text(told) if btc.amount or usd.amount else None)
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def test_an_exchange_pays_rounded_down_and_books_the_rest(amount: int, rate: str
     assert (amount, -paid) == (settled["GIVER", "BTC"], settled["TAKER", "USD"])
     assert (-amount, paid + rounded) == (settled["FX_POSITION", "BTC"], settled["FX_POSITION", "USD"])
     assert -rounded == settled.get(("ROUNDING", "USD"), 0)
-    assert rate == made.meta["rate"]
+    assert f'{{"rate":"{rate}"}}' == made.meta
 
 
 def exchanged(amount: int, rate: str) -> Transaction | None:

@@ -8,7 +8,7 @@ from domain.ledger.memory import MemoryLedger
 from domain.templates.reversal import reversal
 from tests.domain.ledger.ledger_workloads import ACCOUNTS, CASH, START_MS, USER, credit, debit, moved, posting
 
-AMOUNTS = st.lists(st.integers(-(10**30), 10**30).filter(bool), min_size=1, max_size=8)
+AMOUNTS = st.lists(st.integers(-(10**30), 10**30).filter(bool), min_size=1, max_size=8).filter(sum)
 
 
 @given(AMOUNTS, st.integers(0, 10**9))
@@ -34,7 +34,7 @@ def test_a_reversal_names_its_original_and_belongs_to_the_same_matter() -> None:
     assert back == again
     assert back.id != later.id
     assert (Relation.REVERSES, original.id, True) == back.cause
-    assert (original.correlation_id, {"reason": "why"}, START_MS + 1) == (
+    assert (original.correlation_id, '{"reason":"why"}', START_MS + 1) == (
         back.correlation_id,
         back.meta,
         back.effective_at_ms,

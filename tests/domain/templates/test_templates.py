@@ -47,8 +47,14 @@ from domain.templates.user_trades import (
     user_sells_usd,
 )
 
+
+def told(leg_id: str) -> tuple[str, str]:
+    """A leg of which no more is told than its id and amount."""
+    return leg_id, f'{{"amount":1,"id":"{leg_id}"}}'
+
+
 AT: dict[str, Any] = {"effective_at_ms": 1_700_000_000_000, "source": "test/0", "source_offset": 7}
-TRADE: dict[str, Any] = AT | {"pairing_key": "key", "btc_leg": {"id": "b1"}, "usd_leg": {"id": "u1"}}
+TRADE: dict[str, Any] = AT | {"pairing_key": "key", "btc_leg": told("b1"), "usd_leg": told("u1")}
 FLOW: dict[str, Any] = AT | {"venue": "okx", "flow_id": "f1"}
 POSITION: dict[str, Any] = AT | {"venue": "okx", "instrument": "BTC-USD-SWAP", "sequence": 9}
 FILL: dict[str, Any] = POSITION | {"event_id": "fill-9"}
@@ -252,8 +258,8 @@ def test_ids_come_from_the_business_key_alone() -> None:
     """Another offset or memo gives the same id; another leg, generation, time or template another one."""
     base = user_buys_usd(100, 5, **TRADE)
     assert base is not None
-    same = TRADE | {"source_offset": 8, "btc_leg": {"id": "b1", "memo": "m"}}
-    others: list[dict[str, Any]] = [{"btc_leg": {"id": "b2"}}, {"generation": 1}, {"effective_at_ms": 1}]
+    same = TRADE | {"source_offset": 8, "btc_leg": ("b1", '{"id":"b1","memo":"m"}')}
+    others: list[dict[str, Any]] = [{"btc_leg": told("b2")}, {"generation": 1}, {"effective_at_ms": 1}]
     built = [user_buys_usd(100, 5, **TRADE | other) for other in others]
     ids = [one.id for one in [base, user_sells_usd(100, 5, **TRADE), *built] if one]
     again = user_buys_usd(100, 5, **same)

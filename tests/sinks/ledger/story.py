@@ -11,6 +11,7 @@ import psycopg
 
 from domain.ids import content_id, timed_id
 from domain.ledger.accounts import Account
+from domain.ledger.body import meta_text
 from domain.ledger.journal import CREDIT, DEBIT, Cause, Entry, Layer, Relation, Transaction
 from domain.templates.reversal import reversal
 from sinks.ledger.writer import PostgresLedger
@@ -51,7 +52,7 @@ def one(
         content_id("story", matter or name),
         "story/0",
         int(day * 100),
-        {"name": name},
+        meta_text({"name": name}),
         cause,
         None if expires_day is None else START_MS + round(expires_day * DAY_MS),
     )

@@ -47,9 +47,11 @@ class Life:
         self.happened: dict[str, int] = {}
 
     def opened(self) -> PostgresLedger:
-        """A writer after the one before; batches are small, so that many overlap."""
-        batch_max = 50 + self.dice.below(200)
-        return opened_in_turn(lambda: PostgresLedger(self.dsn, accounts=ACCOUNTS, batch_max=batch_max))
+        """A writer after the one before; batches are small, so that many overlap, and memories too, so that they forget."""
+        batch_max, accounts_max = 50 + self.dice.below(200), self.dice.below(2 * len(ACCOUNTS))
+        return opened_in_turn(
+            lambda: PostgresLedger(self.dsn, accounts=ACCOUNTS, batch_max=batch_max, accounts_max=accounts_max)
+        )
 
     def live(self, run: Step) -> None:
         """Post a run, in one of several ways."""

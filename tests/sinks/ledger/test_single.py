@@ -82,7 +82,7 @@ def test_an_end_that_was_forged_is_an_answer(
 def test_two_entry_points_give_the_books_of_one(open_ledger: Open, sql: Sql, single: psycopg.Connection[Any]) -> None:
     """Whichever of the two posts which piece of a workload, verdicts, balances and entries are those of one ledger."""
     salts, memory = count(), MemoryLedger(ACCOUNTS)
-    with closing(open_ledger()) as ledger:
+    with closing(open_ledger(accounts_max=2)) as ledger:
         sql(FROZEN_AT_FIRST)
 
         @FEW
@@ -126,6 +126,18 @@ def test_a_writer_hears_what_others_post(open_ledger: Open, single: psycopg.Conn
         assert ["duplicate", "posted"] == outcomes(ledger, [moved(3, CASH, LIMITED, 1), moved(4, CASH, USER, 1)])
         assert [] == ledger.heard(again.batch_id).balances
         assert [back.id] == [one.reversal.id for one in ledger.heard(0).taken_back]
+
+
+def test_a_writer_tells_what_a_refused_batch_has_found(open_ledger: Open, single: psycopg.Connection[Any]) -> None:
+    """Balances that others changed are told even if the writer has noticed already, by a batch of its own that was refused."""
+    with closing(open_ledger()) as ledger:
+        ledger.post([moved(1, CASH, USER, 5)])
+        heard = ledger.heard(0)
+        booked = post_once(single, [moved(2, CASH, LIMITED, 1)])
+        assert ["posted"] == outcomes(ledger, [moved(3, CASH, USER, 1)])
+        told = ledger.heard(heard.batch_id).balances
+        assert sorted(one[:2] for one in booked.balances) == [one[:2] for one in told]
+        assert list(told) == ledger.balances([one[:2] for one in told])
 
 
 def test_a_writer_whose_shard_was_taken_hears_of_it(open_ledger: Open, sql: Sql) -> None:

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from psycopg.conninfo import make_conninfo
 
 from domain.errors import InvariantError
 from domain.ids import timed_id
@@ -17,12 +18,13 @@ from domain.ledger.accounts import CHART, Account, Velocity, chart, numbered
 from domain.ledger.body import body_hash
 from domain.ledger.journal import Cause, Entry, Layer, Matter, Transaction, reversal_of
 from domain.ledger.memory import MemoryLedger
+from domain.pairing.booked import BookedLegs, BookedTrade, booked_trades
 from domain.pairing.effects import TradePaired, TradeUnpaired
 from domain.pairing.legs import leg_from
 from domain.postings.trades import post_effect
 from domain.templates.exchange_position import decrease_exchange_position
 from domain.templates.user_trades import user_buys_usd
-from sinks.ledger.history import read_legs, read_matters
+from sinks.ledger.history import begin_with, read_booked, read_legs, read_matters
 from sinks.ledger.writer import PostgresLedger
 from sinks.postgres import connect
 from tests.domain.ledger.ledger_workloads import ACCOUNTS, CASH, LIMITED, USER, WORKLOADS, credit, debit, moved, posting
@@ -49,17 +51,21 @@ def salted(transactions: Sequence[Transaction], salt: int) -> list[Transaction]:
     return [one._replace(id=other(one.id), cause=about(one.cause), source_offset=salt) for one in transactions]
 
 
-def test_it_is_the_same_as_the_ledger_in_memory(open_ledger: Open, sql: Sql, dsn: str) -> None:
-    """Verdicts, balances, entries and headers are equal on any workload, in any cut, through restarts."""
+def test_it_is_the_same_as_the_ledger_in_memory(
+    open_ledger: Open, sql: Sql, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Verdicts, balances, entries and headers are equal on any workload, in any cut, through restarts, however little is kept
+    in memory and whichever way batches are written."""
     salts, memory = count(), MemoryLedger(ACCOUNTS)
     open_ledger().close()
     sql(FROZEN_AT_FIRST)
 
     @FEW
-    @given(WORKLOADS, st.integers(1, 9))
-    def compare(transactions: list[Transaction], batch_max: int) -> None:
+    @given(WORKLOADS, st.integers(1, 9), st.sampled_from([0, 1, 3, 1000]), st.sampled_from([0, 5, 20]))
+    def compare(transactions: list[Transaction], batch_max: int, accounts_max: int, small_max: int) -> None:
+        monkeypatch.setattr("sinks.ledger.writing.TRANSACTIONS_MAX", small_max)
         mine = salted(transactions, next(salts))
-        with closing(open_ledger(batch_max=batch_max)) as ledger:
+        with closing(open_ledger(batch_max=batch_max, accounts_max=accounts_max)) as ledger:
             for post in (mine[::2], mine, mine[::3], mine):
                 expected, booked = memory.post(post), ledger.post(post)
                 assert list(expected.verdicts) == list(booked.verdicts)
@@ -93,6 +99,32 @@ def test_trades_are_found_by_their_legs(dsn: str) -> None:
             found = read_legs(connection, ids)
             assert memory.history().of_legs(ids) == found
             assert count == len(found)
+
+
+def test_the_legs_of_all_trades_are_read_at_a_start(dsn: str) -> None:
+    """Those of trades that are booked, taken back, or rejected, which a person may book; nothing of other transactions."""
+    trades = turned("1", "one") + turned("2", "other")
+    rejected = turned("3", "third")[1]
+    with closing(PostgresLedger(dsn, accounts=CHART)) as ledger:
+        verdicts = ledger.post([*trades, rejected]).verdicts
+    assert ["posted"] * 4 + ["rejected"] == [verdict.outcome for verdict in verdicts]
+    read = sorted(trade for page in read_booked(dsn) for trade in page)
+    assert sorted(BookedTrade(tuple(sorted(one.leg_ids)), one.second) for one in booked_trades([*trades, rejected])) == read
+    booked = BookedLegs(2**16)
+    begin_with(booked, dsn)
+    assert ["b1", "u3"] == booked.among(["b1", "nobody", "u3"])
+    assert booked.before_ms == max(one.second for one in read) * 1000 + 1000
+
+
+@pytest.mark.parametrize("why", ["too many", "away"])
+def test_legs_that_cannot_be_read_are_all_asked_for(why: str, dsn: str) -> None:
+    """Where the ledger holds more trades than are worth noting, or the database is away, no leg is spared."""
+    with closing(PostgresLedger(dsn, accounts=CHART)) as ledger:
+        ledger.post(turned("1", "one"))
+    booked = BookedLegs(2**16)
+    begin_with(booked, make_conninfo(dsn, port=1) if why == "away" else dsn, trades_max=1)
+    assert ["nobody"] == booked.among(["nobody"])
+    assert booked.before_ms is None
 
 
 def turned(name: str, key: str) -> list[Transaction]:
@@ -203,13 +235,12 @@ def test_the_body_hash_can_be_computed_again_from_the_tables(open_ledger: Open, 
     ledger.post([posting(1, debit(CASH, 5), credit(USER, 5), meta=meta)])
     with connect(dsn, "reader", "history") as connection:
         stored = read_matters(connection, [Matter(posting(1).correlation_id, 0, FOR_EVER_MS)])[0]
-    assert meta == stored.meta
     entries = [
         Entry(row["account"], row["currency"], Layer(row["layer"]), row["side"], row["amount"]) for row in entries_of(sql)
     ]
-    text = json.dumps(stored.meta, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert json.dumps(meta, sort_keys=True, separators=(",", ":"), ensure_ascii=False) == stored.meta
     expected = sql("SELECT encode(body_hash, 'hex') FROM ledger.tx")[0][0]
-    assert expected == body_hash(stored._replace(entries=tuple(entries)), text)
+    assert expected == body_hash(stored._replace(entries=tuple(entries)))
 
 
 def test_any_text_comes_back_as_it_was_or_is_refused(open_ledger: Open, dsn: str) -> None:
@@ -288,8 +319,8 @@ def test_the_chart_is_opened_once(dsn: str, sql: Sql) -> None:
         5,
         effective_at_ms=1,
         pairing_key="k",
-        btc_leg={"id": "b"},
-        usd_leg={"id": "u"},
+        btc_leg=("b", '{"amount":100,"id":"b"}'),
+        usd_leg=("u", '{"amount":5,"id":"u"}'),
         source="s",
         source_offset=0,
     )
