@@ -105,6 +105,14 @@ class HedgeBook(Section):
     policy: Policy | None = Field(None, description="how this book decides; left out: as [hedging] says")
 
 
+class Ledger(Section):
+    """How the books are kept."""
+
+    trade_shards: int = Field(
+        1, ge=1, le=9, description="user trades are spread over so many writers; fixed for the life of a ledger"
+    )
+
+
 class Run(Section):
     """How flows run."""
 
@@ -131,6 +139,7 @@ class Settings(BaseSettings):
     venues: dict[str, Venue] = {"simulated": Venue()}
     books: dict[str, HedgeBook] = {"main": HedgeBook()}
     execution: ExecutionPolicy = ExecutionPolicy()
+    ledger: Ledger = Ledger()
     run: Run = Run()
 
     @model_validator(mode="after")

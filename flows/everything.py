@@ -40,7 +40,7 @@ def decide_and_book(raw: Raw, of_liability: liability.Setup, of_hedging: hedging
     """From messages to decisions; a replay runs this much and sends nothing."""
     orders = read(raw, topics.VENUE_ORDERS)
     owed = liability.build(raw, orders.good, of_liability)
-    booked = ledger.build("book", raw, owed.postings, of_liability.ledger)
+    booked = ledger.build("book", raw, owed.postings, of_liability.shards)
     hedged = hedging.build(raw, booked.balances, orders, of_hedging, joined=True)
     return Decided(hedged, (owed.told, booked.told, hedged.told))
 

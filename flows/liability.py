@@ -5,7 +5,7 @@ venue.fills, venue.orders -> read -> explain (one book) ------------------+-> po
 venue.cashflows -> read --------------------------------------------------+
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -42,14 +42,14 @@ INPUTS = (
 @dataclass(frozen=True)
 class Setup:
     """The pairing rule, what it remembers by itself, when a waiting leg is too old, who is asked for what it does not
-    remember, and what need not be asked about; and the ledger that the postings go to."""
+    remember, and what need not be asked about; and the shards of the ledger that the postings go to."""
 
     rule: Rule
     memory: Memory
     leg_age_max_ms: int
     open_history: Callable[[], History]
     booked: BookedLegs
-    ledger: ledger.Setup
+    shards: Sequence[ledger.Setup]
 
 
 class Liability(NamedTuple):
@@ -88,7 +88,7 @@ def flow(edges: Edges, own: Setup) -> Dataflow:
     raw = edges.read("topics", dataflow, INPUTS)
     orders = read(raw, topics.VENUE_ORDERS)
     liability = build(raw, orders.good, own)
-    booked = ledger.build("book", raw, liability.postings, own.ledger)
+    booked = ledger.build("book", raw, liability.postings, own.shards)
     told = liability.told
     edges.tell(told._replace(unreadable=(orders.bad, *told.unreadable)), booked.told)
     return dataflow

@@ -105,7 +105,7 @@ class BookingLogic(StatefulBatchLogic[Progress[Transaction], Answers[Answer], Sn
         self._ledger, self._post, self._booked_legs = opened
         if self._booked_legs is not None:
             waiting = [record.value for record in (*unanswered, *merge.waiting())]
-            self._booked_legs.begin(booked_trades(waiting))
+            self._booked_legs.take_up(booked_trades(waiting))
         self._window_ms = window_ms
         self._next_offset = next_offset
         self._ready = list(unanswered)
@@ -283,6 +283,7 @@ def _before_due(ready: Sequence[Posting], due_ms: int | None) -> tuple[int, int 
 
 
 def book(
+    step_id: str,
     name: str,
     postings: Feed[Transaction],
     shard: int,
@@ -290,11 +291,14 @@ def book(
     watched: Sequence[tuple[str, str]],
     window_ms: int,
 ) -> Feed[Answer]:
-    """Post a feed of transactions to one shard of the ledger; out come `Judged` values and `LedgerBalance` messages."""
+    """Post a feed of transactions to one shard of the ledger; out come `Judged` values and `LedgerBalance` messages.
+
+    Steps of several shards say under one `name` what they say.
+    """
     key = f"ledger-{shard:02d}"
 
     def build(resume: Snapshot | None) -> BookingLogic:
-        started = (0, None, (), 0, 0) if resume is None else of_version(name, VERSION, resume)
+        started = (0, None, (), 0, 0) if resume is None else of_version(step_id, VERSION, resume)
         next_offset, merge, unanswered, heard_batch_id, newest_batch = started
         return BookingLogic(
             Merge[Transaction](postings.sources, merge and PACKING.unpack_merge(merge)),
@@ -307,8 +311,8 @@ def book(
             newest_batch=newest_batch,
         )
 
-    keyed = op.map(f"{name}_to_shard", postings.stream, lambda progress: (key, progress))
-    return Feed(named(name, op.stateful_batch(name, keyed, build)), (f"{name}/{key}",))
+    keyed = op.map(f"{step_id}_to_shard", postings.stream, lambda progress: (key, progress))
+    return Feed(named(step_id, op.stateful_batch(step_id, keyed, build), name), (f"{name}/{key}",))
 
 
 def at_once(ledger: Ledger) -> OpenLedger:

@@ -59,4 +59,4 @@ def reserve(name: str, wanted: Feed[Any], open_reservations: Callable[[], Reserv
         return ReservingLogic(open_reservations(), *(of_version(name, VERSION, resume) if resume is not None else ()))
 
     keyed = op.map(f"{name}_to_shard", wanted.stream, lambda progress: (SHARD, progress))
-    return Feed(named(name, op.stateful_batch(name, keyed, build)), (f"{name}/{SHARD}",))
+    return Feed(named(name, op.stateful_batch(name, keyed, build), name), (f"{name}/{SHARD}",))

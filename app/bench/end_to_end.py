@@ -28,7 +28,7 @@ from app.bench.rivals import bytewax_per_second, consumed_per_second, naked_per_
 from app.bench.stages import stages_us
 from app.reports.gauges import STEPS, come_to_ms, read_gauges
 from app.settings import Data, Run, Settings, read_settings
-from app.workers.parts import LIABILITY_SHARD
+from app.workers.parts import SINGLES_SHARD
 from app.workers.session import Market, Session, open_session
 from app.workers.supervisor import Group
 from connectors.clock import now_ms
@@ -48,7 +48,7 @@ GROUPS = ("liability", "hedging", "execution", "ledger")
 BOOKED = "SELECT coalesce(sum(n), 0) FROM ledger.tally WHERE outcome = 'posted' AND template LIKE 'USER%'"
 SPAN = """
 SELECT extract(EPOCH FROM max(recorded_at) - min(recorded_at)), sum(n_tx) - (array_agg(n_tx ORDER BY batch_id))[1]
-FROM ledger.batch WHERE batch_id > %s AND shard = %s
+FROM ledger.batch WHERE batch_id > %s AND shard <> %s
 """
 NEWEST = "SELECT coalesce(max(batch_id), 0) FROM ledger.batch"
 
@@ -216,7 +216,7 @@ def _await_booked(connection: Connection, groups: Sequence[Group], trades: int) 
 def _per_second(connection: Connection, after_batch: int) -> float:
     """Trades per second from the commit of the first batch after this one to that of the last; what that first had is not
     counted, since nobody saw when it began."""
-    seconds, counted = connection.execute(SPAN, (after_batch, LIABILITY_SHARD)).fetchone() or (0, 0)
+    seconds, counted = connection.execute(SPAN, (after_batch, SINGLES_SHARD)).fetchone() or (0, 0)
     return float(counted) / float(seconds)
 
 

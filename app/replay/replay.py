@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 from bytewax.testing import cluster_main, run_main
 
 from app.settings import Settings
-from app.workers.parts import LIABILITY_SHARD, books_of, chart_of
+from app.workers.parts import LIABILITY_SHARD, books_of
 from connectors.recorded import Recorded, RecordedSource, read_folder, write_line
 from domain.errors import ConfigError
+from domain.ledger.accounts import chart
 from domain.ledger.journal import History
 from domain.ledger.memory import MemoryLedger
 from domain.messages.decisions import Decision
@@ -44,7 +45,7 @@ class Replayed(NamedTuple):
 def replay(settings: Settings, recorded: Recorded, batch_size: int = 1000, workers: int = 1) -> Replayed:
     """Run the flows over recorded messages; what comes out is the same for every batch size and number of workers."""
     outgoing: list[Outgoing] = []
-    ledger = MemoryLedger(chart_of(settings))
+    ledger = MemoryLedger(chart(settings.venues, settings.books))
     edges = memory_edges(recorded, outgoing, batch_size)
     flow = everything.replay(edges, memory_liability(settings, ledger), memory_hedging(settings))
     if workers == 1:
@@ -67,12 +68,13 @@ def memory_edges(recorded: Recorded, outgoing: list[Outgoing], batch_size: int) 
 def memory_liability(settings: Settings, ledger: MemoryLedger) -> liability.Setup:
     """Return a setup that books in memory.
 
-    Each instant is a ledger batch of its own and no balance is said again, so how the stream is cut does not show.
+    Each instant is a ledger batch of its own and no balance is said again, so how the stream is cut does not show. It is all one
+    shard, over however many the live ledger is spread: what is owed is the same.
     """
     pairing = settings.pairing
     books = Ledger(LIABILITY_SHARD, lambda: at_once(ledger), watched=(), window_ms=1)
     age_max_ms = pairing.leg_age_max_seconds * 1000
-    return liability.Setup(pairing.rule, NO_RECALL, age_max_ms, lambda: NO_HISTORY, BookedLegs(8), books)
+    return liability.Setup(pairing.rule, NO_RECALL, age_max_ms, lambda: NO_HISTORY, BookedLegs(8), [books])
 
 
 def memory_hedging(settings: Settings) -> hedging.Setup:

@@ -155,8 +155,7 @@ def _books_less_exchange(
 
 
 def _settled(connection: Connection, account: str, currency: str) -> int:
-    rows = ask(connection, "ledger_settled", {"account": account, "currency": currency})
-    return int(rows[0]["settled"]) if rows else 0
+    return int(ask(connection, "ledger_settled", {"account": account, "currency": currency})[0]["settled"])
 
 
 def ratio(part: int, whole: int) -> str | None:

@@ -31,7 +31,7 @@ def run_flows(settings: Settings, flows: list[str], workers: int, *, embedded: b
     # Only those that talk to an exchange bring a simulated one where none is named.
     market = Market() if SENDING & set(flows) else None
     with open_session(settings, market) as session:
-        if settings.run.standby and not _turn_comes(session.places.dsn, flows, lambda: told.to_stop):
+        if settings.run.standby and not _turn_comes(settings, session.places.dsn, flows, lambda: told.to_stop):
             return
         groups = [Group(name, workers, session.env) for name in flows]
         try:
@@ -47,9 +47,9 @@ def run_flows(settings: Settings, flows: list[str], workers: int, *, embedded: b
     log.info("flows.stopped", exit_codes=codes)
 
 
-def _turn_comes(dsn: str, flows: Sequence[str], stopping: Callable[[], bool]) -> bool:
+def _turn_comes(settings: Settings, dsn: str, flows: Sequence[str], stopping: Callable[[], bool]) -> bool:
     """Wait until the writers of these flows have gone: also those that book nothing wait, or two would decide and two send."""
-    shards = sorted({shard for name in flows for shard in BOOKING.get(name, ())})
+    shards = sorted({shard for name in flows if name in BOOKING for shard in BOOKING[name](settings)})
     log.info("flows.stand_by", flows=flows, shards=shards)
     return all(await_turn(dsn, shard, stopping) for shard in shards)
 

@@ -20,7 +20,8 @@ from connectors.venue.gateway import START, Cursor, VenueGateway
 from connectors.venue.simulated.client import HttpExchange
 from domain.hedging.policy import Book
 from domain.ledger.accounts import Account, chart
-from domain.ledger.clearing import clearing_accounts
+from domain.ledger.clearing import clearing_accounts, home_part
+from domain.ledger.leaves import on_leaves, watched_in, with_leaves
 from domain.pairing.booked import BookedLegs
 from domain.postings.single import FOLLOWED
 from domain.topics import TOPICS, Topic
@@ -41,7 +42,8 @@ from sinks.quarantine import QuarantineSink
 LEDGER_WINDOW_MS = 1000
 BATCH_MESSAGES = 4096
 LIABILITY_SHARD, SINGLES_SHARD = 0, 1
-SHARDS = (LIABILITY_SHARD, SINGLES_SHARD)
+MORE_SHARDS = range(2, 10)
+"""What user trades may be spread over beside the first shard."""
 
 log = structlog.get_logger()
 
@@ -81,35 +83,37 @@ def edges(joints: Joints) -> Edges:
 
 def of_liability(joints: Joints) -> liability.Setup:
     """How to pair and book; what was read before now may have been booked by an earlier run."""
-    pairing, booked = joints.settings.pairing, BookedLegs()
+    pairing, shards = joints.settings.pairing, trade_shards(joints.settings)
+    booked = BookedLegs(writers=len(shards))
     return liability.Setup(
         rule=pairing.rule,
         memory=Memory(now_ms(), pairing.memory_seconds * 1000),
         leg_age_max_ms=pairing.leg_age_max_seconds * 1000,
         open_history=lambda: open_history(joints.dsn),
         booked=booked,
-        ledger=of_ledger(joints, LIABILITY_SHARD, booked),
+        shards=[of_ledger(joints, shard, booked) for shard in shards],
     )
 
 
 def of_ledger(joints: Joints, shard: int, booked: BookedLegs) -> ledger.Setup:
-    """How to book on a shard, noting the legs of what is booked."""
-    watched = sorted({book.liability for book in joints.settings.books.values()})
-    return ledger.Setup(shard, _opening(joints, shard, booked), watched, LEDGER_WINDOW_MS)
+    """How to book on one of the shards that user trades are spread over, noting the legs of what is booked."""
+    shards = trade_shards(joints.settings)
+    watched, part = sorted({book.liability for book in joints.settings.books.values()}), None
+    if len(shards) > 1:
+        watched, part = watched_in(watched, shards, shard), partial(on_leaves, shards=shards, shard=shard)
+    return ledger.Setup(shard, _opening(joints, shard, booked), watched, LEDGER_WINDOW_MS, part=part)
 
 
 def _opening(joints: Joints, shard: int, booked: BookedLegs | None = None) -> Callable[[], OpenLedger]:
-    return partial(open_ledger, joints.dsn, shard, chart_of(joints.settings), joints.settings.run.log_level, booked)
+    accounts = [*chart_of(joints.settings), *clearing_accounts(sorted(all_shards(joints.settings)))]
+    return partial(open_ledger, joints.dsn, shard, accounts, joints.settings.run.log_level, booked)
 
 
 def of_singles(joints: Joints) -> ledger.Setup:
     """How to book single postings: on a shard of their own, from where money may go on to the accounts of the chart."""
-    charted = frozenset(account.code for account in chart_of(joints.settings))
-
-    def shard_of(code: str) -> int:
-        return LIABILITY_SHARD if code in charted else SINGLES_SHARD
-
-    return ledger.Setup(SINGLES_SHARD, _opening(joints, SINGLES_SHARD), [], LEDGER_WINDOW_MS, FOLLOWED, shard_of)
+    charted = {account.code: account.shard for account in chart_of(joints.settings)}
+    part = partial(home_part, shard_of=lambda code: charted.get(code, SINGLES_SHARD), home=SINGLES_SHARD)
+    return ledger.Setup(SINGLES_SHARD, _opening(joints, SINGLES_SHARD), [], LEDGER_WINDOW_MS, FOLLOWED, part)
 
 
 def of_hedging(joints: Joints) -> hedging.Setup:
@@ -142,9 +146,19 @@ def of_everything(joints: Joints) -> everything.Setup:
     return everything.Setup(of_liability(joints), of_hedging(joints), of_execution(joints), of_singles(joints))
 
 
+def trade_shards(settings: Settings) -> tuple[int, ...]:
+    """Return the shards that user trades are spread over."""
+    return (LIABILITY_SHARD, *MORE_SHARDS[: settings.ledger.trade_shards - 1])
+
+
+def all_shards(settings: Settings) -> tuple[int, ...]:
+    """Return the shards of user trades, and that of single postings."""
+    return (*trade_shards(settings), SINGLES_SHARD)
+
+
 def chart_of(settings: Settings) -> tuple[Account, ...]:
-    """The accounts to book on: those of the venues and books that the settings name, and those always there."""
-    return chart(settings.venues, settings.books)
+    """The accounts to book on: those of the venues and books that the settings name, those always there, and their leaves."""
+    return with_leaves(chart(settings.venues, settings.books), trade_shards(settings))
 
 
 def books_of(settings: Settings) -> list[Book]:
@@ -164,8 +178,8 @@ def open_ledger(
     One that has just been killed is waited for; one that lives is not, and then this raises `FencedError`.
     """
     await_release(dsn, shard)
-    ledger = LedgerProcess(writer_command(log_level), dsn, shard, accounts=[*accounts, *clearing_accounts(SHARDS)])
-    if booked is not None:
+    ledger = LedgerProcess(writer_command(log_level), dsn, shard, accounts=accounts)
+    if booked is not None and booked.taken():
         # Nobody else posts any more; legs are asked for meanwhile.
         Thread(target=begin_with, args=(booked, dsn), name="booked legs", daemon=True).start()
     return OpenLedger(ledger, ledger.post_soon, booked)

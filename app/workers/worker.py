@@ -58,7 +58,11 @@ FLOWS: dict[str, Flow[Any]] = {
     "execution": Flow(execution.flow, parts.of_execution, execution.INPUTS),
     "ledger": Flow(ledger.flow, parts.of_singles, ledger.INPUTS),
 }
-BOOKING = {"everything": parts.SHARDS, "liability": (parts.LIABILITY_SHARD,), "ledger": (parts.SINGLES_SHARD,)}
+BOOKING: dict[str, Callable[[Settings], Sequence[int]]] = {
+    "everything": parts.all_shards,
+    "liability": parts.trade_shards,
+    "ledger": lambda _: (parts.SINGLES_SHARD,),
+}
 """The flows that have writers of the ledger in them, and of which shards: one of them works, others stand by or stop."""
 
 RECOVERY_PARTITIONS = 4
@@ -100,7 +104,7 @@ def run(name: str, process_id: int | None, addresses: list[str] | None) -> None:
     places = find_places(settings)
     if settings.run.standby and name in BOOKING and process_id in (None, 0):
         log.info("worker.stands_by", flow=name)
-        if not all(await_turn(places.dsn, shard, stopping) for shard in BOOKING[name]):
+        if not all(await_turn(places.dsn, shard, stopping) for shard in BOOKING[name](settings)):
             return
     inputs = sorted({topic.name for topic in FLOWS[name].inputs})
     origin = origin_of(places.kafka, inputs)

@@ -8,7 +8,8 @@ ledger is asked in vain. The table is 16 MB large whatever comes: of legs that a
 million trades were booked, one in seven at ten millions.
 
 Until everything that the ledger holds is noted, every leg may be known. It stays so where the ledger holds more trades than are
-worth noting at every start, and in a process without the writer, for what is posted elsewhere is not noted here.
+worth noting at every start, and in a process without all of the writers that post trades, for what is posted elsewhere is not
+noted here.
 """
 
 from collections.abc import Iterable, Sequence
@@ -35,24 +36,42 @@ def booked_trades(transactions: Iterable[Transaction]) -> list[BookedTrade]:
 
 
 class BookedLegs:
-    """Notes legs, and says of which legs and seconds the ledger may know something. A thread may note what it reads."""
+    """Notes legs, and says of which legs and seconds the ledger may know something. A thread may note what it reads.
 
-    def __init__(self, bits: int = BITS) -> None:
+    `writers` are as many as post trades.
+    """
+
+    def __init__(self, bits: int = BITS, writers: int = 1) -> None:
         self._table = bytearray(bits // 8)
         self._mask = bits - 1
         self._lock = Lock()
         self._newest_second = -1
-        self._is_complete = False
+        self._untaken = self._idle = writers
+        self._is_read = False
+
+    def taken(self) -> bool:
+        """Take note that a writer has its shard; True if all have, so that nobody else posts any more."""
+        self._untaken -= 1
+        return self._untaken == 0
+
+    def take_up(self, trades: Sequence[BookedTrade]) -> None:
+        """Note what one of the writers posts for an earlier run, before anything else."""
+        self.begin(trades)
+        self._idle -= 1
 
     def begin(self, trades: Sequence[BookedTrade]) -> None:
-        """Note what was posted before this run, or is posted by it for an earlier one."""
+        """Note what was posted before this run."""
         with self._lock:
             self._newest_second = max([self._newest_second, *(second for _, second in trades)])
             self._note([leg_id for leg_ids, _ in trades for leg_id in leg_ids])
 
     def complete(self) -> None:
-        """Take note that nothing is left to begin with."""
-        self._is_complete = True
+        """Take note that no more was posted before this run."""
+        self._is_read = True
+
+    @property
+    def _is_complete(self) -> bool:
+        return self._is_read and self._idle <= 0
 
     def note(self, transactions: Iterable[Transaction]) -> None:
         """Note what is about to be posted."""

@@ -132,7 +132,7 @@ def machine(name: str, feed: Feed[In], shards: Sequence[str], key: Callable[[In]
         return resumed(name, feed.sources, kind, resume)
 
     said = op.stateful_batch(name, spread(name, feed.stream, shards, key), build)
-    return Feed(named(name, said), tuple(f"{name}/{shard}" for shard in shards))
+    return Feed(named(name, said, name), tuple(f"{name}/{shard}" for shard in shards))
 
 
 def resumed(name: str, sources: Sequence[str], kind: Kind[In, Out], resume: Snapshot | None) -> MachineLogic[In, Out]:
@@ -176,8 +176,8 @@ def spread(
     return op.flat_map(f"{name}_to_shards", up, split)
 
 
-def named(name: str, up: KeyedStream[Answers[Out]]) -> Stream[Progress[Out]]:
-    """Give answers the coordinates of the step and shard that they come from."""
+def named(step_id: str, up: KeyedStream[Answers[Out]], name: str) -> Stream[Progress[Out]]:
+    """Give answers the coordinates of the step, by its name, and of the shard that they come from."""
 
     def progress(item: tuple[str, Answers[Out]]) -> Progress[Out]:
         shard, (watermark_ms, first, answers, measured) = item
@@ -186,7 +186,7 @@ def named(name: str, up: KeyedStream[Answers[Out]]) -> Stream[Progress[Out]]:
         gauges = [Gauge(name, shard, gauge, value) for gauge, value in measured.items()]
         return Progress(source, watermark_ms, records, gauges)
 
-    return op.map(f"{name}_said", up, progress)
+    return op.map(f"{step_id}_said", up, progress)
 
 
 def _at(record: Record[Any]) -> int:

@@ -4,8 +4,9 @@ import os
 import socket
 from collections.abc import Sequence
 
-from domain.errors import FencedError
+from domain.errors import ConfigError, FencedError
 from domain.ledger.accounts import Account
+from domain.ledger.leaves import SPREAD
 from sinks.postgres import Connection
 
 LOCK_CLASS = 0x42414C4C
@@ -27,6 +28,11 @@ _OPEN_ACCOUNT = """
         {its}%(code)s, %(normal_side)s, %(journal)s, %(currency)s, %(meaning)s, %(min_available)s, %(max_balance)s,
         %(status)s, %(shard)s, (SELECT p.account_id FROM ledger.account p WHERE p.code = %(parent)s)
     ) ON CONFLICT (code) DO NOTHING
+"""
+_LEAVES = """
+    SELECT p.code, array_agg(a.code) FILTER (WHERE a.code IS NOT NULL)
+    FROM ledger.account p LEFT JOIN ledger.account a ON a.parent_id = p.account_id
+    WHERE p.code = ANY(%s::TEXT[]) GROUP BY p.code
 """
 _OPEN_NUMBERED = _OPEN_ACCOUNT.format(id="account_id, ", its="%(id)s, ").encode()
 _OPEN_UNNUMBERED = _OPEN_ACCOUNT.format(id="", its="").encode()
@@ -65,7 +71,11 @@ def lock_shard(connection: Connection, shard: int) -> int:
 
 
 def open_missing(connection: Connection, accounts: Sequence[Account]) -> None:
-    """Open the accounts of the chart that are not there; those that are stay as they are. Parents come before children."""
+    """Open the accounts of the chart that are not there; those that are stay as they are. Parents come before children.
+
+    Raises ConfigError if user trades were spread over other shards before.
+    """
+    _refuse_other_leaves(connection, accounts)
     known = {row[0] for row in connection.execute(_KNOWN, ([account.code for account in accounts],))}
     missing = [account for account in accounts if account.code not in known]
     if not missing:
@@ -74,3 +84,15 @@ def open_missing(connection: Connection, accounts: Sequence[Account]) -> None:
         for one in missing:
             cursor.execute(_OPEN_NUMBERED if one.id else _OPEN_UNNUMBERED, one._asdict())
         cursor.executemany(_LIMIT_VELOCITY, [(*velocity, one.code) for one in missing for velocity in one.velocities])
+
+
+def _refuse_other_leaves(connection: Connection, accounts: Sequence[Account]) -> None:
+    summaries = [account.code for account in accounts if account.code in SPREAD]
+    for summary, found in connection.execute(_LEAVES, (summaries,)):
+        wanted = {account.code for account in accounts if account.parent == summary}
+        if wanted != set(found or ()):
+            msg = (
+                f"user trades of this ledger are spread over {len(found or ()) or 1} shards, and ledger.trade_shards says "
+                f"{len(wanted) or 1}: it is fixed for the life of a ledger; set it back, or begin with another database"
+            )
+            raise ConfigError(msg)

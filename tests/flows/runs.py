@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from app.replay.replay import ledger_rows, memory_edges, memory_hedging, memory_
 from app.settings import Settings
 from connectors.recorded import Recorded, RecordedSource
 from domain.ledger.accounts import CHART, Account
-from domain.ledger.clearing import clearing_accounts
+from domain.ledger.clearing import clearing_accounts, home_part
 from domain.ledger.journal import CREDIT
 from domain.ledger.memory import MemoryLedger
 from domain.messages.fields import Message
@@ -140,7 +141,8 @@ def joints_of(recorded: Recorded, said: Run, batch_size: int = 100, crash_at: in
     reservations = MemoryReservations(lambda: START_MS)
     nobody = execution.Setup(lambda: reservations, TestingSource([]))
     books = said.singles
-    singles = ledger.Setup(1, lambda: at_once(books), [], 1, FOLLOWED, lambda code: int(code not in CHARTED))
+    part = partial(home_part, shard_of=lambda code: int(code not in CHARTED), home=1)
+    singles = ledger.Setup(1, lambda: at_once(books), [], 1, FOLLOWED, part)
     return Joints(edges, memory_liability(SETTINGS, said.ledger), memory_hedging(SETTINGS), nobody, singles)
 
 
@@ -178,12 +180,13 @@ def remembering(own: liability.Setup, memory: Memory, books: MemoryLedger, booke
     noted = BookedLegs(FEW_BITS) if booked is None else booked
 
     def open_ledger() -> OpenLedger:
+        noted.taken()
         noted.begin(booked_trades([*books.transactions(), *(refused.transaction for refused in books.rejected)]))
         noted.complete()
         return at_once(books)._replace(booked=noted)
 
-    ledger_setup = replace(own.ledger, open_ledger=open_ledger)
-    return replace(own, memory=memory, open_history=books.history, booked=noted, ledger=ledger_setup)
+    shards = [replace(shard, open_ledger=open_ledger) for shard in own.shards]
+    return replace(own, memory=memory, open_history=books.history, booked=noted, shards=shards)
 
 
 def _recovery(folder: Path) -> RecoveryConfig:

@@ -1,4 +1,4 @@
-"""Several books: two liabilities at two venues, each with a gateway, accounts and a policy of its own."""
+"""Several books: two liabilities at two venues, each with a gateway, accounts and a policy of its own, and trades over shards."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +11,8 @@ from connectors.embedded.postgres import embedded_postgres
 from tests.app.surroundings import open_folder, run_ballast
 
 SETTINGS = """
+[ledger]
+trade_shards = 3
 [venues.north]
 [venues.south]
 [books.main]
@@ -51,3 +53,19 @@ def test_each_book_decides_by_its_own_policy_which_is_kept(shown: tuple[Path, di
         orders = connection.execute("SELECT DISTINCT counterparty FROM treasury.request").fetchall()
     assert [("euro", "south", "reference", "reference"), ("main", "north", "guarded", "guarded")] == found
     assert [("north",)] == orders
+
+
+def test_trades_are_spread_over_the_shards_and_owed_together(shown: tuple[Path, dict[str, Any]]) -> None:
+    """Each shard has booked some of them on its leaf, and what is owed is what the leaves come to."""
+    folder, summary = shown
+    with embedded_postgres(folder / "data" / "postgres") as dsn, psycopg.connect(dsn) as connection:
+        owed = connection.execute(
+            "SELECT account, settled FROM ledger.balances WHERE account LIKE 'STABLESATS_OMNIBUS%' ORDER BY 1"
+        ).fetchall()
+        booked = connection.execute(
+            "SELECT DISTINCT b.shard FROM ledger.tx t JOIN ledger.batch b USING (batch_id)"
+            " WHERE t.template LIKE 'USER%' ORDER BY 1"
+        ).fetchall()
+    assert ["STABLESATS_OMNIBUS/00", "STABLESATS_OMNIBUS/02", "STABLESATS_OMNIBUS/03"] == [code for code, _ in owed]
+    assert summary["liability_cents"] == sum(settled for _, settled in owed)
+    assert [(0,), (2,), (3,)] == booked

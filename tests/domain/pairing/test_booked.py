@@ -27,6 +27,7 @@ def test_a_leg_that_was_noted_is_always_asked_for(
     """However many share a bit, none that was noted is missed; and everything is effective before the time that is told."""
     booked = BookedLegs(8)
     booked.begin(before)
+    booked.take_up([])
     booked.note(map(posting, since))
     booked.complete()
     noted = [leg_id for trade in (*before, *since) for leg_id in trade.leg_ids]
@@ -48,6 +49,7 @@ def test_a_new_leg_is_hardly_ever_asked_for() -> None:
     """With a thousand bits to a leg nearly all that are new are known to be new."""
     booked = BookedLegs(2**20)
     booked.begin([BookedTrade((f"b{number}", f"u{number}"), 0) for number in range(500)])
+    booked.take_up([])
     booked.complete()
     assert len(booked.among([f"new-{number}" for number in range(1_000)])) < 20
 
@@ -58,3 +60,15 @@ def test_the_legs_of_a_posting_are_those_of_its_trade(trades: list[BookedTrade])
     other = Transaction("id", "FEE", 0, (), "", "", 0, meta_text({"reason": "tea"}))
     found = booked_trades([*map(posting, trades), other])
     assert [(sorted(one.leg_ids), one.second) for one in trades] == [(sorted(one.leg_ids), one.second) for one in found]
+
+
+def test_legs_are_spared_when_the_last_of_several_writers_has_begun() -> None:
+    """All must have their shards before history is read, and have noted what they post for an earlier run."""
+    booked = BookedLegs(2**20, writers=2)
+    assert [False, True] == [booked.taken(), booked.taken()]
+    booked.take_up([])
+    booked.complete()
+    assert ["u1"] == booked.among(["u1"])
+    booked.take_up([BookedTrade(("b2", "u2"), 3)])
+    assert ["u2"] == booked.among(["u1", "u2"])
+    assert booked.before_ms == 4_000

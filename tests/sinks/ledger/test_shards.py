@@ -4,10 +4,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from domain.errors import ConfigError
 from domain.ledger.accounts import CHART, Account
 from domain.ledger.clearing import arriving, clearing_accounts, crossings_of, home_part
 from domain.ledger.journal import CREDIT, Transaction
+from domain.ledger.leaves import leaf_of, with_leaves
 from sinks.ledger.writer import PostgresLedger
+from sinks.postgres import connect
+from sinks.queries import ask
 from tests.domain.ledger.ledger_workloads import credit, debit, posting
 from tests.sinks.ledger.checks import Sql, assert_books_tie, outcomes
 
@@ -47,6 +51,39 @@ def test_two_that_start_at_once_open_the_chart_once(dsn: str, sql: Sql) -> None:
     found = sql("SELECT code, account_id FROM ledger.account ORDER BY 1")
     assert [code for code, _ in found] == sorted(account.code for account in accounts)
     assert {(one.code, one.id) for one in accounts if one.id} <= set(found)
+
+
+@pytest.mark.parametrize(("begun", "asked"), [(1, 2), (2, 1), (2, 3), (3, 2)])
+def test_over_how_many_shards_trades_are_spread_is_fixed(dsn: str, sql: Sql, begun: int, asked: int) -> None:
+    """A start with another number is refused in a sentence, in whichever shard, and opens nothing; with the same it goes on."""
+    charts = {number: with_leaves(CHART, (0, *range(2, number + 1))) for number in (begun, asked)}
+    PostgresLedger(dsn, accounts=charts[begun]).close()
+    accounts = sql("SELECT count(*) FROM ledger.account")
+    with pytest.raises(ConfigError, match=f"spread over {begun} shards, and ledger.trade_shards says {asked}"):
+        PostgresLedger(dsn, accounts=charts[asked])
+    PostgresLedger(dsn, accounts=charts[begun]).close()
+    assert accounts == sql("SELECT count(*) FROM ledger.account")
+
+
+def test_what_is_owed_is_the_sum_of_the_leaves(dsn: str) -> None:
+    """Each shard books trades on its leaves, none on the account above; a report reads the account by its name."""
+    chart = with_leaves(CHART, (0, 2))
+    ledgers = {shard: PostgresLedger(dsn, shard, accounts=chart) for shard in (0, 2)}
+    refused = {0: "not_a_leaf", 2: "unknown_account"}
+    for shard, ledger in ledgers.items():
+        code = leaf_of("STABLESATS_OMNIBUS", shard)
+        assert ["posted"] == outcomes(ledger, [owed(shard + 1, code, 70 + shard)])
+        assert refused[shard] == ledger.post([owed(10 + shard, "STABLESATS_OMNIBUS", 1)]).verdicts[0].reason
+        ledger.close()
+    with connect(dsn, "reader", "test") as connection:
+        asked = {"account": "STABLESATS_OMNIBUS", "currency": "USD"}
+        assert [142] == [row["settled"] for row in ask(connection, "ledger_settled", asked)]
+
+
+def owed(number: int, code: str, cents: int) -> Transaction:
+    """Dollars that are owed on a leaf."""
+    counter = code.replace("OMNIBUS", "LIABILITY")
+    return posting(number, debit(code, cents), credit(counter, cents))
 
 
 def test_a_transaction_over_both_shards_clears(dsn: str, sql: Sql) -> None:
