@@ -1,8 +1,8 @@
 """What was posted, for whoever no longer remembers it: by the matter that it is about, and by the legs of a user trade.
 
 A matter is asked for with its time, by which the index grows at its right end. A leg is asked for by its id alone, in whatever
-second it was told: two indexes over the metadata of user trades answer that. What is found by a leg comes with everything
-else of its matter, since legs that could be paired with each other can only be judged together.
+second it was told: two indexes over the metadata of user trades answer that, by what stands there of the id. What is found by a
+leg comes with everything else of its matter, since legs that could be paired with each other can only be judged together.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,22 +25,23 @@ _OF_MATTERS = f"""
 """  # noqa: S608 - built of constants
 _NAMES_LEG = """
     SELECT n.correlation_id, n.effective_at FROM unnest(%(ids)s::TEXT[]) AS w (id) CROSS JOIN LATERAL (
-        SELECT t.correlation_id, t.effective_at FROM ledger.tx t WHERE t.meta -> '{0}' ->> 'id' = w.id
+        SELECT t.correlation_id, t.effective_at FROM ledger.tx t
+        WHERE ledger.leg_key(t.meta, {0}) = ledger.leg_key(w.id) AND t.meta -> '{1}' ->> 'id' = w.id
             AND t.template IN ('USER_BUYS_USD', 'USER_SELLS_USD', 'REVERT_USER_BUYS_USD', 'REVERT_USER_SELLS_USD')
         OFFSET 0
     ) n
 """
 # Nearly every leg is new, so the planner may not guess how many will be found: an index is looked into for each. All trades of
 # a matter are effective in one second, that of its pairing key.
-_OF_LEGS = f"""
-    WITH named AS ({_NAMES_LEG.format("btc_leg")} UNION {_NAMES_LEG.format("usd_leg")}),
+OF_LEGS = f"""
+    WITH named AS ({_NAMES_LEG.format(1, "btc_leg")} UNION {_NAMES_LEG.format(2, "usd_leg")}),
     m AS (SELECT DISTINCT correlation_id, date_trunc('second', effective_at) AS since FROM named)
     SELECT {HEADER_COLUMNS.format("t")} FROM m JOIN ledger.tx t ON t.correlation_id = m.correlation_id
         AND t.effective_at >= m.since AND t.effective_at < m.since + INTERVAL '1 second'
     ORDER BY t.batch_id, t.position
 """  # noqa: S608 - built of constants
 # And it may neither compile its plan, which takes ten times as long as to look, nor make it anew for every few legs, three times.
-_BY_INDEX = """
+BY_INDEX = """
     SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
     SET jit = off; SET plan_cache_mode = force_generic_plan
 """
@@ -100,7 +101,7 @@ def _trades_posted(dsn: str) -> int:
 def open_history(dsn: str) -> History:
     """Ask over a connection of its own."""
     connection = connect(dsn, "reader", "history")
-    connection.execute(_BY_INDEX)
+    connection.execute(BY_INDEX)
     return History(lambda matters: read_matters(connection, matters), lambda ids: read_legs(connection, ids))
 
 
@@ -112,4 +113,4 @@ def read_matters(connection: Connection, matters: Sequence[Matter]) -> list[Tran
 
 def read_legs(connection: Connection, leg_ids: Sequence[str]) -> list[Transaction]:
     """Return all bookings and reversals of every matter that one of these legs is in, without their entries, oldest first."""
-    return [header(*row) for row in connection.execute(_OF_LEGS, {"ids": list(leg_ids)})]
+    return [header(*row) for row in connection.execute(OF_LEGS, {"ids": list(leg_ids)})]

@@ -5,10 +5,12 @@ SELECT
     t.meta -> 'usd_leg' ->> 'id' AS usd_leg, t.reversed_by, NULL AS reason
 FROM ledger.transactions t
 WHERE t.tx_id IN (
-    SELECT b.tx_id FROM ledger.tx b WHERE b.meta -> 'btc_leg' ->> 'id' = %(id)s::text
+    SELECT b.tx_id FROM ledger.tx b WHERE ledger.leg_key(b.meta, 1) = ledger.leg_key(%(id)s::text)
+        AND b.meta -> 'btc_leg' ->> 'id' = %(id)s::text
         AND b.template IN ('USER_BUYS_USD', 'USER_SELLS_USD', 'REVERT_USER_BUYS_USD', 'REVERT_USER_SELLS_USD')
     UNION
-    SELECT u.tx_id FROM ledger.tx u WHERE u.meta -> 'usd_leg' ->> 'id' = %(id)s::text
+    SELECT u.tx_id FROM ledger.tx u WHERE ledger.leg_key(u.meta, 2) = ledger.leg_key(%(id)s::text)
+        AND u.meta -> 'usd_leg' ->> 'id' = %(id)s::text
         AND u.template IN ('USER_BUYS_USD', 'USER_SELLS_USD', 'REVERT_USER_BUYS_USD', 'REVERT_USER_SELLS_USD')
 )
 UNION ALL

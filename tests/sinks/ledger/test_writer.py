@@ -24,12 +24,12 @@ from domain.pairing.legs import leg_from
 from domain.postings.trades import post_effect
 from domain.templates.exchange_position import decrease_exchange_position
 from domain.templates.user_trades import user_buys_usd
-from sinks.ledger.history import begin_with, read_booked, read_legs, read_matters
+from sinks.ledger.history import BY_INDEX, OF_LEGS, begin_with, read_booked, read_legs, read_matters
 from sinks.ledger.writer import PostgresLedger
 from sinks.postgres import connect
 from tests.domain.ledger.ledger_workloads import ACCOUNTS, CASH, LIMITED, USER, WORKLOADS, credit, debit, moved, posting
 from tests.sinks.ledger.checks import Open, Sql, assert_books_tie, entries_of, outcomes
-from tests.words import pair, record
+from tests.words import leg, pair, record
 
 pytestmark = pytest.mark.postgres
 
@@ -88,17 +88,58 @@ def test_it_is_the_same_as_the_ledger_in_memory(
 
 def test_trades_are_found_by_their_legs(dsn: str) -> None:
     """A leg, bitcoin or dollars, leads to all bookings and reversals of its key, as in the ledger in memory, oldest first."""
-    keys = {"1": "one", "2": "one", "3": "other"}
+    keys = {"1": "one", "2": "one", "3": "other", 'q"1': "quoted", 'q"2': "quoted too"}
     trades = [transaction for name, key in keys.items() for transaction in turned(name, key)]
     memory = MemoryLedger()
     memory.post(trades)
     with closing(PostgresLedger(dsn, accounts=CHART)) as ledger:
         ledger.post(trades)
     with connect(dsn, "reader", "history") as connection:
-        for ids, count in (([], 0), (["nobody"], 0), (["b1"], 4), (["u3"], 2), (["b1", "u1", "nobody", "u3"], 6)):
+        for ids, count in (
+            ([], 0),
+            (["nobody"], 0),
+            (["b1"], 4),
+            (["u3"], 2),
+            (["b1", "u1", "nobody", "u3"], 6),
+            (['bq"1'], 2),
+        ):
             found = read_legs(connection, ids)
             assert memory.history().of_legs(ids) == found
             assert count == len(found)
+
+
+ODD = st.text(st.sampled_from('"\\:,{}idé 1\u2028😀'), min_size=1, max_size=12)
+
+
+def test_a_leg_is_found_whatever_stands_in_its_id_and_memo(dsn: str) -> None:
+    """The index has a key for every id there can be, which the memo before it cannot make another one; others stay apart."""
+
+    @FEW
+    @given(ODD, ODD, ODD)
+    def compare(name: str, memo: str, other: str) -> None:
+        legs = [leg(f"{side}{name}", memo=memo) for side in "bu"]
+        meta = post_effect(record(TradePaired(*map(leg_from, legs), 0, "key", "s/0", 1)))
+        assert meta is not None
+        keys = connection.execute(
+            "SELECT ledger.leg_key(m.meta, 1), ledger.leg_key(m.meta, 2), ledger.leg_key(%s), ledger.leg_key(%s)"
+            " FROM (SELECT %s::JSON AS meta) m",
+            (f"b{name}", f"u{name}", meta.meta),
+        ).fetchone()
+        assert keys is not None
+        assert keys[:2] == keys[2:]
+        assert read_legs(connection, [f"b{name}{other}"]) == []
+
+    with connect(dsn, "reader", "history") as connection:
+        compare()
+
+
+def test_legs_are_looked_up_by_their_indexes(dsn: str) -> None:
+    """In a ledger of any size each costs a look into two indexes."""
+    with connect(dsn, "reader", "history") as connection:
+        connection.execute(BY_INDEX)
+        plan = connection.execute(f"EXPLAIN {OF_LEGS}".encode(), {"ids": ["b1"]}).fetchall()
+    text = "\n".join(line for (line,) in plan)
+    assert ("Index Scan using tx_btc_leg" in text, "Index Scan using tx_usd_leg" in text) == (True, True)
 
 
 def test_the_legs_of_all_trades_are_read_at_a_start(dsn: str) -> None:
@@ -111,6 +152,7 @@ def test_the_legs_of_all_trades_are_read_at_a_start(dsn: str) -> None:
     read = sorted(trade for page in read_booked(dsn) for trade in page)
     assert sorted(BookedTrade(tuple(sorted(one.leg_ids)), one.second) for one in booked_trades([*trades, rejected])) == read
     booked = BookedLegs(2**16)
+    booked.take_up([])
     begin_with(booked, dsn)
     assert ["b1", "u3"] == booked.among(["b1", "nobody", "u3"])
     assert booked.before_ms == max(one.second for one in read) * 1000 + 1000
@@ -122,6 +164,7 @@ def test_legs_that_cannot_be_read_are_all_asked_for(why: str, dsn: str) -> None:
     with closing(PostgresLedger(dsn, accounts=CHART)) as ledger:
         ledger.post(turned("1", "one"))
     booked = BookedLegs(2**16)
+    booked.take_up([])
     begin_with(booked, make_conninfo(dsn, port=1) if why == "away" else dsn, trades_max=1)
     assert ["nobody"] == booked.among(["nobody"])
     assert booked.before_ms is None
