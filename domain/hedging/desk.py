@@ -16,29 +16,22 @@ from typing import Literal, NamedTuple
 from domain.hedging.actions import Action, Hold, Nothing, quantity
 from domain.hedging.asked import Asked, Moved, ended, forgotten, reaching
 from domain.hedging.facts import Facts, Span, not_fresh, not_from_the_future
-from domain.hedging.guarded_funding import decide_funding_guarded
-from domain.hedging.guarded_hedge import decide_hedge_guarded
 from domain.hedging.limits import DAY_MS, Seen, usual_cents, with_price
 from domain.hedging.policy import Book, VenueFacts
-from domain.hedging.reference_funding import decide_funding_reference
-from domain.hedging.reference_hedge import decide_hedge_reference
+from domain.hedging.rules import KINDS, Kind, decide, decide_by_reference
 from domain.ids import client_id, content_id, timed_id
 from domain.messages.decisions import Decision
 from domain.messages.facts import Correction
-from domain.messages.fields import AMOUNT_MAX
 from domain.messages.hedging import CollateralTransfer, HedgeOrder
 from domain.messages.ledger import LedgerBalance
 from domain.messages.market import Tick
 from domain.messages.ops import Alert
 from domain.messages.venue import OrderReport, TransferReport, VenueBalance, VenuePosition
-from domain.money import btc_from_sats
 from domain.outbox.kinds import ORDER, TRANSFER
 from domain.outbox.lifecycle import Kind as RequestKind
 from domain.streams.records import Record, Snapshot
 from domain.topics import MARKET_TICKS, VENUE_ORDERS, VENUE_POSITIONS, VENUE_TRANSFERS
 
-Kind = Literal["hedge", "funding"]
-KINDS: tuple[Kind, ...] = ("hedge", "funding")
 ON_CHAIN = ("deposit", "withdraw")
 SEVERITIES: dict[str, Literal["warning", "critical"]] = {
     "position_unexplained": "critical",
@@ -200,10 +193,7 @@ class Desk:
     def _action(self, kind: Kind, at_ms: int) -> Action:
         needed = ("liability", "position") if kind == "hedge" and self._policy.rules == "reference" else ALL_FACTS
         held = self._doubt() or not_fresh(self._facts, needed, at_ms, self._policy.freshness)
-        action = held or self._policy_says(kind, at_ms)
-        if abs(quantity(action)[0]) > AMOUNT_MAX:
-            return Hold("amount_unusable", f"{action.name} of more than {AMOUNT_MAX} cannot be meant")
-        return action
+        return held or decide(kind, self._venue_facts(at_ms), self._policy)
 
     def _doubt(self) -> Hold | None:
         position, doubted = self._facts.position, self._facts.doubted
@@ -212,30 +202,6 @@ class Desk:
         what = f"the venue says {doubted.contracts} contracts after {position.contracts}"
         return Hold(
             "position_unexplained", f"{what} (event {doubted.sequence} after {position.sequence}), and no order explains it"
-        )
-
-    def _policy_says(self, kind: Kind, at_ms: int) -> Action:
-        if self._policy.rules == "reference":
-            return self._reference_says(kind)
-        decide = decide_hedge_guarded if kind == "hedge" else decide_funding_guarded
-        return decide(self._venue_facts(at_ms), self._policy)
-
-    def _reference_says(self, kind: Kind) -> Action:
-        if self._asked[kind].open_id is not None:
-            return Hold("slot_taken", "the one slot is taken by what is in flight")
-        return self._reference_decides(kind)
-
-    def _reference_decides(self, kind: Kind) -> Action:
-        facts, limits = self._facts, self._policy
-        if kind == "hedge":
-            return decide_hedge_reference(facts.liability_cents, facts.exposure_cents, limits.hedge)
-        return decide_funding_reference(
-            facts.liability_cents,
-            facts.exposure_cents,
-            btc_from_sats(facts.collateral_sats),
-            facts.price_cents,
-            btc_from_sats(facts.funding_sats),
-            limits.funding,
         )
 
     def _venue_facts(self, at_ms: int) -> VenueFacts:
@@ -286,16 +252,16 @@ class Desk:
             amount=amount,
             unit=unit,
             inputs=inputs,
-            refused=self._refused(kind, action),
+            refused=self._refused(kind, action, at_ms),
             repeats=repeats,
             as_of=at_ms,
         )
 
-    def _refused(self, kind: Kind, action: Action) -> list[str]:
+    def _refused(self, kind: Kind, action: Action, at_ms: int) -> list[str]:
         """What the reference system would have done on the same facts, where that is something else."""
         if self._policy.rules == "reference" or not_fresh(self._facts, ALL_FACTS, 0, self._policy.freshness):
             return []
-        other = self._reference_decides(kind)
+        other = decide_by_reference(kind, self._venue_facts(at_ms), self._policy)
         (amount, unit), ours = quantity(other), quantity(action)
         if (other.name, amount) == (action.name, ours[0]):
             return []

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from domain.hedging.desk import Desk
 from domain.hedging.desks import Desks
 from domain.hedging.limits import Limits
+from domain.hedging.nearest import UNNAMED, nearest
 from domain.hedging.policy import Book, Freshness, Policy
 from domain.hedging.reference_funding import FundingPolicy
 from domain.messages.decisions import Decision
@@ -431,6 +432,18 @@ def test_a_restarted_desk_goes_on_alike(steps: list[Step], restart_at: int) -> N
     """A desk that is restarted from its snapshot says what one that was not would have said."""
     setup = book(quiet_funding=False)
     assert live(setup, steps) == live(setup, steps, restart_at)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+@given(steps=STEPS)
+def test_a_decision_follows_from_its_record(name: Literal["guarded", "reference"], steps: list[Step]) -> None:
+    """Taken again from what was recorded of it, each is what it was, or its rule is one of those that rest on more."""
+    setup = book(name, quiet_funding=False)
+    for decision in live(setup, steps):
+        if isinstance(decision, Decision):
+            why = nearest(decision, setup.policy).undecidable
+            rests_on_more = decision.rule in UNNAMED or decision.rule.startswith(("no_", "stale_"))
+            assert (why is None) or (rests_on_more and "decided again" not in why)
 
 
 def alerts(answers: Iterable[Any]) -> list[str]:
