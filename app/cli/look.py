@@ -1,4 +1,4 @@
-"""`ballast leg`, `trade`, `order` and `decision`: one thing by its id, with all that led to it."""
+"""`ballast leg`, `trade`, `order`, `decision` and `explain`: one thing by its id, with all that led to it."""
 
 import json
 from typing import Annotated, Any
@@ -70,6 +70,36 @@ def decision(
     from app.reports.look import look_at_decision  # noqa: PLC0415 - a command loads what it needs
 
     _show(look_at_decision(find_ledger(read_settings(config)), decision_id), as_json)
+
+
+def explain(
+    name: Annotated[str, typer.Argument(metavar="ID", help="Any id, or topic/partition/offset of a message.")],
+    mermaid: Annotated[bool, typer.Option("--mermaid", help="As a flowchart that Mermaid draws.")] = False,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Tell the whole chain of one thing, both ways: from the messages that led to it to what was booked because of it.
+
+    The id may be that of a leg, a transaction, a decision, an order, a transfer, a fill or a line of cash.
+
+    Example: ballast explain dealer.transactions/0/17
+    """
+    from app.reports.explain.chain import explain as collect  # noqa: PLC0415 - a command loads what it needs
+    from app.reports.explain.graph import as_json as plainly  # noqa: PLC0415
+    from app.reports.explain.mermaid import mermaid as drawn  # noqa: PLC0415
+    from app.reports.explain.story import story  # noqa: PLC0415
+    from app.reports.ledger import find_ledger  # noqa: PLC0415
+
+    if as_json and mermaid:
+        msg = "it is either --json or --mermaid"
+        raise typer.BadParameter(msg)
+    settings = read_settings(config)
+    watched = {book: of.liability for book, of in settings.books.items()}
+    explained = collect(find_ledger(settings), watched, name)
+    if as_json:
+        _show(plainly(explained), as_json)
+    else:
+        print(drawn(explained) if mermaid else story(explained), end="")
 
 
 def _show(report: dict[str, Any], as_json: bool) -> None:

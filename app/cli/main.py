@@ -38,7 +38,7 @@ bench_app = typer.Typer(help="Measure, as ratios within one run.", no_args_is_he
 app.add_typer(bench_app, name="bench")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(quarantine_app, name="quarantine")
-for elsewhere in (exchange, status, look.leg, look.trade, look.order, look.decision):
+for elsewhere in (exchange, status, look.leg, look.trade, look.order, look.decision, look.explain):
     app.command()(elsewhere)
 
 

@@ -31,7 +31,7 @@ from domain.money import (
 
 
 @dataclass(frozen=True, slots=True)
-class _Backing:
+class Backing:
     """What has to be backed, in satoshis at the present price: by the liability, by the position, by the larger one.
 
     `dust_sats` is the least that is worth moving, `buffer_sats` what should lie in the funding account: nothing, when
@@ -62,7 +62,7 @@ def _worth_it(cut: FundingAction, policy: Policy) -> FundingAction:
 
 def _wanted(facts: VenueFacts, policy: Policy) -> FundingAction:
     with localcontext(MONEY):
-        backing = _backing(facts, policy)
+        backing = backing_of(facts, policy)
         fill = _fill(facts, backing, policy)
         if fill:
             return fill
@@ -87,7 +87,8 @@ def _unusable(facts: VenueFacts, policy: Policy) -> Hold | None:
     return price_doubt(facts.price_cents, facts.mark_cents, facts.usual_price_cents, policy.limits)
 
 
-def _backing(facts: VenueFacts, policy: Policy) -> _Backing:
+def backing_of(facts: VenueFacts, policy: Policy) -> Backing:
+    """Return what has to be backed at a price, which has to be one."""
     liability, funding = Decimal(facts.liability_cents), policy.funding
     hedged = liability > funding.minimum_liability_threshold_cents
     sats_per_cent = SATS_PER_BTC / facts.price_cents
@@ -97,10 +98,10 @@ def _backing(facts: VenueFacts, policy: Policy) -> _Backing:
     dust = max(1, floor(funding.minimum_transfer_amount_cents * sats_per_cent / 10))
     larger = max(owed, exposed)
     buffer = round_sats(funding.minimum_funding_balance_btc) if larger else 0
-    return _Backing(owed, exposed, larger, dust, buffer)
+    return Backing(owed, exposed, larger, dust, buffer)
 
 
-def _fill(facts: VenueFacts, backing: _Backing, policy: Policy) -> FundingAction | None:
+def _fill(facts: VenueFacts, backing: Backing, policy: Policy) -> FundingAction | None:
     """The liquidation guard: collateral comes in before anything goes out (the reference's branches 1, 2, 5 and 8)."""
     highest = facts.collateral_sats * policy.funding.high_bound_ratio_leverage
     near_liquidation = backing.exposure_sats > highest * policy.funding.high_bound_buffer_percentage
@@ -117,7 +118,7 @@ def _fill(facts: VenueFacts, backing: _Backing, policy: Policy) -> FundingAction
     return Deposit(missing + backing.buffer_sats - facts.funding_sats, rule, f"{why}, and the buffer is empty")
 
 
-def _empty(facts: VenueFacts, backing: _Backing, policy: Policy) -> FundingAction | None:
+def _empty(facts: VenueFacts, backing: Backing, policy: Policy) -> FundingAction | None:
     """Bring collateral that backs nothing out of the trading account (the reference's branches 3 and 6)."""
     if backing.larger_sats >= facts.collateral_sats * policy.funding.low_bound_ratio_leverage:
         return None
@@ -129,7 +130,7 @@ def _empty(facts: VenueFacts, backing: _Backing, policy: Policy) -> FundingActio
     return TradingToFunding(excess, "collateral_idle", why)
 
 
-def _keep_buffer(facts: VenueFacts, backing: _Backing, policy: Policy) -> FundingAction:
+def _keep_buffer(facts: VenueFacts, backing: Backing, policy: Policy) -> FundingAction:
     """Keep the buffer in its band, or bring all of it home once nothing is backed (branches 4, 7 and 9)."""
     share, buffer = policy.funding.high_bound_buffer_percentage, backing.buffer_sats
     if backing.larger_sats == 0:
@@ -143,7 +144,7 @@ def _keep_buffer(facts: VenueFacts, backing: _Backing, policy: Policy) -> Fundin
     return Nothing("in_band", "leverage and buffer are inside their bands")
 
 
-def _withdraw(sats: int, backing: _Backing, policy: Policy, rule: str, reason: str) -> FundingAction:
+def _withdraw(sats: int, backing: Backing, policy: Policy, rule: str, reason: str) -> FundingAction:
     least = max(policy.withdrawal_min_sats, backing.dust_sats)
     if sats >= least:
         return Withdraw(sats, rule, f"{reason}: {sats} sats")

@@ -23,6 +23,15 @@ from domain.messages.decisions import Decision
 MOVED_MAX = 10**12
 """An amount is moved by so many units at most, or by twice itself if that is more."""
 
+NEEDED = frozenset(
+    (
+        *("liability_cents", "exposure_cents", "trading_equity_sats", "funding_sats", "price_usd", "mark_price_usd"),
+        *("order_in_flight", "transfer_in_flight", "position_sequence", "balance_sequence"),
+        *("usual_price_usd", "moved_today_sats"),
+    )
+)
+"""What is read of the inputs of a decision."""
+
 _PLACE_UNNAMED = "which event its last request ended with is not among its inputs"
 _TIME_UNNAMED = "when the last request was made is not among its inputs"
 UNNAMED = {
@@ -120,6 +129,9 @@ def _kind_of(decision: Decision) -> Kind | None:
 
 
 def _why_not(decision: Decision) -> str | None:
+    missing = sorted(NEEDED - decision.inputs.keys())
+    if missing:
+        return f"{missing[0]} is not among its inputs"
     if decision.action == "hold" and decision.rule.startswith(("stale_", "no_")) and decision.rule != "no_collateral":
         return "it waited for a fact that was missing or too old, whatever the amounts were"
     return UNNAMED.get(decision.rule)

@@ -14,6 +14,11 @@ from domain.ledger.journal import Transaction
 from domain.templates.entries import moved
 
 
+def cash_flow_id(venue: str, flow_id: str) -> str:
+    """Return the id of the posting of a line."""
+    return timeless_id("CASH_FLOW", venue, flow_id)
+
+
 def _cash_flow(
     template: str,
     debited: str,
@@ -36,7 +41,7 @@ def _cash_flow(
     if not entries:
         return None
     return Transaction(
-        timeless_id("CASH_FLOW", venue, flow_id),
+        cash_flow_id(venue, flow_id),
         template,
         effective_at_ms,
         entries,

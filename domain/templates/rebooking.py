@@ -14,11 +14,16 @@ from domain.ledger.journal import Transaction
 SOURCE = "console/rebookings"
 
 
+def rebooking_id(rejected_id: str) -> str:
+    """Return the id of what books a rejected transaction after all."""
+    return timeless_id("REBOOKING", rejected_id)
+
+
 def rebooking(rejected: Transaction, effective_at_ms: int, reason: str | None = None) -> Transaction:
     """Return what books a rejected transaction after all; taken back it is by `templates/reversal.py`."""
     told = {"rebooks": rejected.id} | ({} if reason is None else {"reason": reason})
     return rejected._replace(
-        id=timeless_id("REBOOKING", rejected.id),
+        id=rebooking_id(rejected.id),
         effective_at_ms=effective_at_ms,
         source=SOURCE,
         source_offset=0,

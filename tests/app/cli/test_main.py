@@ -354,7 +354,8 @@ def test_one_thing_is_looked_up_with_all_that_led_to_it(running: Running) -> Non
     assert ("reserved", "filled") == (order["changes"][0]["state"], order["changes"][-1]["state"])
     assert "DECREASE_EXCHANGE_POSITION" in {one["template"] for one in order["booked"]}
     assert order["decision"] == running.ballast("decision", decision_id, "--json").json()
-    for command, name in (("leg", names[0]), ("trade", booked["tx_id"]), ("order", client_id), ("decision", decision_id)):
+    told = [("leg", names[0]), ("trade", booked["tx_id"]), ("order", client_id), ("decision", decision_id)]
+    for command, name in (*told, *[("explain", name) for _, name in told]):
         assert name in running.ballast(command, name).out
         unknown = "018bcfe5-6800-8000-8000-000000000000"
         assert_one_sentence(running.ballast(command, unknown), unknown, code=1)

@@ -48,6 +48,13 @@ PARAMETERS = {
     "offset": None,
     "row_limit": 5,
     "id": "b1",
+    "book": "main",
+    "version": 1,
+    "since_ms": None,
+    "after_version": 0,
+    "until_version": 9,
+    "after_ms": 0,
+    "until_ms": START_MS,
 }
 TIMES = [FIRST + timedelta(hours=hours) for hours in range(0, 100, 3)]
 EDGES = [FIRST + timedelta(days=0.5), FIRST + timedelta(days=1), FIRST + timedelta(hours=13), FIRST + timedelta(hours=29)]
