@@ -62,31 +62,30 @@ class _Telling:
     def all_of(self, key: Key) -> Lines:
         """Tell a thing, then what led to it and what it led to; of what a decision counted no more than a line."""
         node = self._nodes[key]
-        yield self._line(node)
+        yield f"{node.kind} {node.id}: {headline(node)}"
         for line in DETAILS.get(node.kind, _request_details)(node.facts):
             yield f"  {line}"
-        for how, other, is_whole in self._around(node):
-            lines = (
-                self.all_of(other) if is_whole else iter([self._line(self._nodes[other], is_whole=node.kind == "decision")])
-            )
+        for how, lines in self._around(node):
             yield f"  {how} {next(lines)}"
             for line in lines:
                 yield f"    {line}"
 
-    def _line(self, node: Node, *, is_whole: bool = True) -> str:
-        return f"{node.kind} {node.id}" + (f": {headline(node)}" if is_whole else ", which is told elsewhere here")
-
-    def _around(self, node: Node) -> list[tuple[str, Key, bool]]:
-        """Return what a thing hangs together with, and whether each is told under it: before any of that is gone into."""
+    def _around(self, node: Node) -> list[tuple[str, Lines]]:
+        """Return what is told under a thing; all of it is taken as told before any is gone into."""
         around = []
         for edge in [edge for edge in self._edges if node.key in (edge.start, edge.end)]:
             del self._edges[edge]
             is_back = edge.end == node.key
             other = edge.start if is_back else edge.end
             how = f"← {BACK[edge.word]}" if is_back else f"→ {edge.word}"
-            is_new = self.is_new(other)
-            around.append((how, other, is_new and not (is_back and node.kind == "decision")))
+            around.append((how, self._under(self._nodes[other], is_counted=is_back and node.kind == "decision")))
         return around
+
+    def _under(self, other: Node, *, is_counted: bool) -> Lines:
+        if is_counted:
+            self._told.add(other.key)
+            return iter([f"{other.kind} {other.id}: {headline(other)}"])
+        return self.all_of(other.key) if self.is_new(other.key) else iter([f"{other.kind} {other.id}, told elsewhere here"])
 
 
 # A line for each kind ---------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from app.reports.explain.graph import Explained, as_json
 from app.reports.explain.story import BACK, story
 from domain.errors import BallastError
 from domain.hedging.policy import Policy
+from domain.ids import content_id
 from domain.ledger.accounts import CHART
 from domain.ledger.leaves import on_leaves, with_leaves
 from domain.messages.decisions import Decision
@@ -225,6 +226,23 @@ def test_spread_over_shards_a_trade_is_counted_by_time(database: str) -> None:
     sale = next(one for one in known if one.action == "sell")
     (decision, *_) = explain(database, WATCHED, sale.id).nodes
     assert (True, 2, 1_500_000) == tuple(decision.facts["since"][name] for name in ("by_time", "changes", "moved"))
+
+
+def test_of_many_changes_ten_are_named(database: str) -> None:
+    """Of thirteen trades since the last decision all are counted and summed, ten are named, and three are said to be left."""
+    migrate(database)
+    said, _, _ = lived()
+    bought = next(one for one in said.ledger.transactions() if "btc_leg" in one.meta)
+    with closing(PostgresLedger(database, 0, accounts=CHART)) as ledger:
+        ledger.post([bought._replace(id=content_id(str(number)), source_offset=number) for number in range(13)])
+    sale = next(one for text in said_on(said, "hedging.decisions") if (one := Decision.model_validate_json(text)).amount < 0)
+    with closing(Decisions(database, [Policy()])) as keeping:
+        keeping.record([sale.model_copy(update={"inputs": sale.inputs | {"liability_version": 13}})])
+    found = explain(database, WATCHED, sale.id)
+    (decision, *trades) = [node for node in found.nodes if node.kind in ("decision", "transaction")]
+    since = decision.facts["since"]
+    assert (13, 26_000_000, 10, 10) == (since["changes"], since["moved"], len(since["named"]), len(trades))
+    assert "changed 13 times, by 26000000 USD, of which 3 are not named here" in story(found)
 
 
 def _write() -> None:
