@@ -77,7 +77,6 @@ def _trades(report: Report) -> list[str]:
         "COPY of the same rows, nothing else": "copy",
         "a naked function that writes by sets": "naked_function",
         "a dataflow of two steps that parses the messages": "bytewax",
-        "a plain consumer that reads the messages": "confluent_kafka",
     }
     spent = [(name, report[f"{name}_us_per_trade"]) for name in PARTS]
     latencies = {"all flows in one": "decision", "a worker each": "grouped", "beside a backlog": "grouped_beside_backlog"}
@@ -85,6 +84,8 @@ def _trades(report: Report) -> list[str]:
         f"## User trades, {report['trades']:,} of them",
         "",
         *_table("per second", [(name, report[f"{key}_per_second"]) for name, key in rates.items()]),
+        f"A plain consumer reads the messages of {report['confluent_kafka_per_second']:,} trades a second.",
+        "",
         *_table("µs of the processor per trade, in steady state", spent),
         *_table("µs per trade of each stage alone", report["stages_us_per_trade"].items()),
         "From a message to the decision that it causes, at 1,000 trades a second:",
@@ -108,11 +109,27 @@ def _ledger(report: Report) -> list[str]:
             "transactions per second, by batch",
             [*sizes, ("one by one, each a call of its own", report["single"]["per_second"])],
         ),
+        *_cpu(report),
         *_table("beside, per second", beside),
         f"How it grows: {plan['prefill_entries']:,} entries before, and {plan['large_accounts']:,} accounts.",
         "",
         *_table("transactions per second", grown),
         *_table("ms of each stage of a batch of 2,000", report["stages_ms_per_batch"].items()),
+    ]
+
+
+def _cpu(report: Report) -> list[str]:
+    """Return what a transaction costs the processor; nothing where the kernel did not tell."""
+    sizes = {f"batches of {size}": rate for size, rate in report["by_batch"].items() if size.isdigit()}
+    rates = {**sizes, "one by one": report["single"], "many accounts, all used": report["with_many_accounts"]}
+    told = {name: rate for name, rate in rates.items() if "writer_cpu_us" in rate}
+    if not told:
+        return []
+    return [
+        "| µs of the processor per transaction | writer | backend |",
+        "|---|--:|--:|",
+        *(f"| {name} | {rate['writer_cpu_us']:,} | {rate['backend_cpu_us']:,} |" for name, rate in told.items()),
+        "",
     ]
 
 
