@@ -185,7 +185,8 @@ def _since_details(since: Facts) -> Lines:
     )
     more = since["changes"] - len(since["named"])
     named = f", of which {more} are not named here" if more else ""
-    yield f"since {before} {since['account']} changed {_times(since['changes'])}, by {since['moved']} {since['currency']}{named}"
+    moved = f"{since['moved']} {unit_of(since['currency'])}"
+    yield f"since {before} {since['account']} changed {_times(since['changes'])}, by {moved}{named}"
 
 
 def _nearest_details(facts: Facts) -> Lines:

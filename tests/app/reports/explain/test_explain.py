@@ -242,7 +242,7 @@ def test_of_many_changes_ten_are_named(database: str) -> None:
     (decision, *trades) = [node for node in found.nodes if node.kind in ("decision", "transaction")]
     since = decision.facts["since"]
     assert (13, 26_000_000, 10, 10) == (since["changes"], since["moved"], len(since["named"]), len(trades))
-    assert "changed 13 times, by 26000000 USD, of which 3 are not named here" in story(found)
+    assert "changed 13 times, by 26000000 cents, of which 3 are not named here" in story(found)
 
 
 def _write() -> None:
