@@ -156,17 +156,37 @@ def verify_ledger(
 
 @ledger_app.command("export")
 def export(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to; its files are overwritten.")],
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="Where to, as CSV; its files are overwritten.")
+    ] = None,
+    beancount: Annotated[
+        Path | None, typer.Option("--beancount", metavar="FILE", help="All of it as one file of beancount instead.")
+    ] = None,
+    source: Annotated[
+        Path | None, typer.Option("--from", metavar="DIR", help="With --beancount: an export as CSV; no database is used.")
+    ] = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Write the ledger of this moment as CSV, for `verify --from` and for whoever wants to check it with other means.
+    """Write the ledger of this moment, for `verify --from` and for whoever wants to check it with other means.
 
-    Example: ballast ledger export exported
+    As CSV into a folder, or as one file for beancount, whose bean-check then adds it all up again. That file is written whole or
+    not at all, and over nothing but another one of its kind.
+
+    Example: ballast ledger export --beancount ledger.beancount
     """
-    from app.reports.verify import export_ledger  # noqa: PLC0415 - a command loads what it needs
+    if folder is not None and beancount is None and source is None:
+        from app.reports.verify import export_ledger  # noqa: PLC0415 - a command loads what it needs
 
-    _show(export_ledger(_dsn(config), folder), as_json)
+        _show(export_ledger(_dsn(config), folder), as_json)
+    elif beancount is not None and folder is None:
+        from app.reports.beancount import convert_export, export_beancount  # noqa: PLC0415 - a command loads what it needs
+
+        made = export_beancount(_dsn(config), beancount) if source is None else convert_export(source, beancount)
+        _show(made, as_json)
+    else:
+        msg = "name a folder, for CSV, or a file with --beancount, which alone can be made --from an export; not both"
+        raise typer.BadParameter(msg)
 
 
 @ledger_app.command()

@@ -64,7 +64,7 @@ def verify_database(dsn: str, progress: Progress, heads: Collection[Head] = ()) 
 def verify_folder(folder: Path, progress: Progress, heads: Collection[Head] = ()) -> dict[str, Any]:
     """Verify an export, by its files alone. ConfigError if one is missing or is not one of an export."""
     with ExitStack() as stack:
-        lines = {table: cells_of(_opened(folder, table, stack), len(table.columns)) for table in TABLES}
+        lines = {table: rows_of(folder, table, stack) for table in TABLES}
         return _report(lines, by_batch(*(readable(read, lines[table]) for table, read in _READERS.items())), progress, heads)
 
 
@@ -83,6 +83,11 @@ def _read(connection: Connection) -> Iterator[BatchRows]:
         yield from by_batch(
             *(readable(read, cells(connection, table, first, last)) for table, read in _READERS.items()),
         )
+
+
+def rows_of(folder: Path, table: Table, stack: ExitStack) -> Iterator[list[str]]:
+    """The rows of a table of an export, whose file is open until the stack ends. ConfigError if it is not one of an export."""
+    return cells_of(_opened(folder, table, stack), len(table.columns))
 
 
 def _opened(folder: Path, table: Table, stack: ExitStack) -> TextIO:

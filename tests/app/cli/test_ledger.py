@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from beancount import loader
 from psycopg.conninfo import conninfo_to_dict
 
 from app.reports.ledger import reverse, seal
@@ -541,6 +542,32 @@ def test_an_act_that_is_refused_can_be_tried_again(ledger: Ballast, dsn: str) ->
     again = ledger("reverse", transfer, "--effective-at", "2024-05-01", "--reason", "really")
     assert_refused(again, "before it happened")
     assert 0 == ledger("reverse", transfer, "--effective-at", "2024-05-04").code
+
+
+def test_the_ledger_is_exported_for_beancount(ledger: Ballast, dsn: str, tmp_path: Path) -> None:
+    """As one file, the same from the database and from an export, which beancount accepts; it knows the heads of the chains."""
+    with psycopg.connect(dsn) as connection:
+        connection.execute("SELECT ledger.seal('2024-05-02 12:00Z')")
+    assert 0 == ledger("export", "exported").code
+    report = ledger("export", "--beancount", "ledger.beancount", "--json").json()
+    written = (tmp_path / "ledger.beancount").read_bytes()
+    assert {"file": "ledger.beancount", "bytes": len(written)} == report
+    assert [] == loader.load_file(str(tmp_path / "ledger.beancount"))[1]
+    said = ledger("export", "--beancount", "again.beancount", "--from", "exported")
+    assert (0, f"file: again.beancount\nbytes: {len(written)}\n") == (said.code, said.out)
+    assert written == (tmp_path / "again.beancount").read_bytes()
+    assert ledger("verify", "--json").json()["heads"] == re.findall(r"^;; (\d+:\d+:\w{64})$", written.decode(), re.MULTILINE)
+
+
+def test_an_export_goes_to_one_place(ledger: Ballast, tmp_path: Path) -> None:
+    """A folder or a file; CSV is made of the database alone, and what is something else is not written over."""
+    for arguments in ((), ("exported", "--beancount", "ledger.beancount"), ("exported", "--from", "other")):
+        said = ledger("export", *arguments)
+        assert (2, "") == (said.code, said.out)
+        assert "--beancount" in said.err
+    (tmp_path / "notes").write_text("mine")
+    assert_refused(ledger("export", "--beancount", "notes"), "notes is something else", "name another file", code=78)
+    assert "mine" == (tmp_path / "notes").read_text()
 
 
 def test_a_chain_that_was_cut_off_is_betrayed_by_a_head_kept_elsewhere(ledger: Ballast, dsn: str) -> None:
