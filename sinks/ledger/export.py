@@ -180,7 +180,7 @@ def ranges(connection: Connection, rows: int = CHUNK_ROWS) -> list[tuple[int, in
 
 def cells(connection: Connection, table: Table, first: int = 0, last: int = BATCH_ID_MAX) -> list[list[str]]:
     """The rows of a table for these batches, as text."""
-    with connection.cursor().copy(_copied(table, first, last, has_names=False)) as copy:
+    with connection.cursor().copy(copied(table, first, last, has_names=False)) as copy:
         text = b"".join(bytes(block) for block in copy).decode()
     return list(csv.reader(StringIO(text, newline="")))
 
@@ -193,11 +193,12 @@ def export(connection: Connection, folder: Path) -> dict[str, int]:
 
 
 def _export(connection: Connection, table: Table, path: Path) -> int:
-    with path.open("wb") as file, connection.cursor().copy(_copied(table, 0, BATCH_ID_MAX, has_names=True)) as copy:
+    with path.open("wb") as file, connection.cursor().copy(copied(table, has_names=True)) as copy:
         return sum(file.write(block) for block in copy)
 
 
-def _copied(table: Table, first: int, last: int, *, has_names: bool) -> sql.Composed:
+def copied(table: Table, first: int = 0, last: int = BATCH_ID_MAX, *, has_names: bool) -> sql.Composed:
+    """Return the statement that copies the rows of a table for these batches to whoever reads."""
     query = sql.SQL(table.query).format(first=sql.Literal(first), last=sql.Literal(last))
     return sql.SQL("COPY ({query}) TO STDOUT (FORMAT csv, NULL {null}, HEADER {names})").format(
         query=query, null=sql.Literal(NULL), names=sql.Literal(has_names)

@@ -1,0 +1,169 @@
+"""A snapshot: all tables of one moment of the database, and then every message that the topics have.
+
+The order is what makes it judgeable. What is booked was on a topic before, so topics that are read after the database have all
+that is booked; what they have besides came later, or was on its way. How far the flows had come at the moment of the database
+stands in `treasury/gauge`: a message after that is *not yet*, and never a breach.
+
+It is written beside its place and moved there as a whole once all of it is on the disk, so a half one is never taken for one.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import NamedTuple
+
+from domain.errors import ConfigError
+from domain.streams.records import RawMessage
+from sinks.archive.manifest import Filed, System, filed, write_about, write_manifest
+from sinks.archive.parquet import Duck, Lines, duck, write_parquet
+from sinks.archive.tables import LEDGER, MESSAGES, TREASURY, Kept
+from sinks.ledger.export import copied, snapshot
+from sinks.postgres import Connection, connect
+
+Messages = Iterable[tuple[tuple[str, int], RawMessage]]
+Topics = Mapping[str, Callable[[], Messages]]
+"""What reads the messages of each topic, in offset order within a partition, up to its present end."""
+
+_SUMS = """
+SELECT currency, CAST(layer AS VARCHAR) AS layer, CAST(coalesce(sum(amount) FILTER (WHERE side = 1), 0) AS VARCHAR) AS debits,
+    CAST(coalesce(sum(amount) FILTER (WHERE side = -1), 0) AS VARCHAR) AS credits
+FROM read_parquet(?) GROUP BY currency, layer ORDER BY currency, layer
+"""
+
+
+class About(NamedTuple):
+    """What a snapshot says of itself that is not in its rows: its cluster, if it has one, its time, and the rule of pairing."""
+
+    cluster_id: str | None
+    made_at: str
+    pairing: str
+
+
+def take(dsn: str, topics: Topics, folder: Path, about: About) -> None:
+    """Write a snapshot to a folder that is not there yet, or empty. ConfigError when it cannot be written to."""
+    if folder.exists() and any(folder.iterdir()):
+        msg = f"{folder} has something in it; name a new folder for a snapshot"
+        raise ConfigError(msg)
+    folder = folder.resolve()
+    beside = folder.with_name(f".{folder.name}.{os.getpid()}")
+    try:
+        beside.mkdir(parents=True)
+        _take(dsn, topics, beside, about)
+        beside.replace(folder)
+        _sync(folder.parent)
+    except OSError as error:
+        msg = f"{folder} cannot be written to: {error.strerror}"
+        raise ConfigError(msg) from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _take(dsn: str, topics: Topics, folder: Path, about: About) -> None:
+    scratch = folder / "scratch"
+    scratch.mkdir()
+    with duck(scratch) as opened:
+        with connect(dsn, "reader", "snapshot") as connection, snapshot(connection):
+            system = System(about.cluster_id, _database(connection))
+            files = [_table(connection, opened, kept, folder) for kept in (*LEDGER, *TREASURY)]
+        files.append(_nothing(opened, folder))
+        for name, read in topics.items():
+            files += _topic(opened, folder, name, read())
+        sums = _sums(opened, folder)
+    shutil.rmtree(scratch)
+    write_about(folder, system, about.made_at, about.pairing)
+    write_manifest(folder, system, files, sums)
+    for path in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
+        _sync(path)
+
+
+def _database(connection: Connection) -> str:
+    """Name the ledger by the first word of the history of its accounts, which a backup keeps and no other ledger has."""
+    found = connection.execute("SELECT encode(hash, 'hex') FROM ledger.account_change ORDER BY revision LIMIT 1").fetchone()
+    return str(found[0]) if found else ""
+
+
+def _table(connection: Connection, opened: Duck, kept: Kept, folder: Path) -> Filed:
+    assert kept.table is not None, "tables of Postgres have queries"  # noqa: S101
+    rows = folder / "scratch" / "rows.csv"
+    with rows.open("wb") as file, connection.cursor().copy(copied(kept.table, has_names=True)) as copy:
+        for block in copy:
+            file.write(block)
+    return _file(opened, kept, folder, folder / kept.folder / "all.parquet")
+
+
+def _file(opened: Duck, kept: Kept, folder: Path, path: Path, holes: Sequence[tuple[int, int]] = ()) -> Filed:
+    rows = folder / "scratch" / "rows.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_parquet(opened, kept, rows, path)
+    rows.unlink()
+    names = {one.name for one in kept.columns}
+    number = next((name for name in ("batch_id", "offset") if name in names and kept.folder != "treasury/quarantine"), None)
+    asked = f'min("{number}"), max("{number}")' if number else "NULL, NULL"
+    found = opened.execute(f"SELECT count(*), {asked} FROM read_parquet(?)", [str(path)]).fetchone()  # noqa: S608
+    assert found is not None, "a count is a row"  # noqa: S101
+    count, first, last = found
+    return filed(folder, path, count, first, last, holes)
+
+
+def _nothing(opened: Duck, folder: Path) -> Filed:
+    with closing(Lines(MESSAGES, folder / "scratch" / "rows.csv")):
+        pass
+    return _file(opened, MESSAGES, folder, folder / "topics" / "none.parquet")
+
+
+def _topic(opened: Duck, folder: Path, name: str, messages: Messages) -> list[Filed]:
+    """Write what a topic has, a file for each partition that has something."""
+    scratch, kept = folder / "scratch", MESSAGES._replace(folder=f"topics/{name}")
+    partitions: dict[int, _Partition] = {}
+    with ExitStack() as stack:
+        for (_, number), message in messages:
+            if number not in partitions:
+                partitions[number] = stack.enter_context(closing(_Partition(name, number, scratch)))
+            partitions[number].write(message)
+    return [partitions[number].kept(opened, kept, folder) for number in sorted(partitions)]
+
+
+class _Partition:
+    """The messages of a partition on their way into a file."""
+
+    def __init__(self, topic: str, number: int, scratch: Path) -> None:
+        self._topic, self._number, self._path = topic, number, scratch / f"{number}.csv"
+        self._lines = Lines(MESSAGES, self._path)
+        self._first: int | None = None
+        self._next = 0
+        self._holes: list[tuple[int, int]] = []
+
+    def write(self, message: RawMessage) -> None:
+        if self._first is None:
+            self._first = message.offset
+        elif message.offset > self._next:
+            self._holes.append((self._next, message.offset - 1))
+        self._next = message.offset + 1
+        key = None if message.key is None else message.key.hex()
+        self._lines.write((self._topic, self._number, message.offset, message.at_ms, key, message.value.hex()))
+
+    def close(self) -> None:
+        self._lines.close()
+
+    def kept(self, opened: Duck, kept: Kept, folder: Path) -> Filed:
+        self._path.replace(self._path.with_name("rows.csv"))
+        path = folder / kept.folder / f"{self._number}-{self._first}-{self._next - 1}.parquet"
+        return _file(opened, kept, folder, path, self._holes)
+
+
+def _sums(opened: Duck, folder: Path) -> list[dict[str, str]]:
+    """Return what the entries come to by currency and layer, as text."""
+    found = opened.execute(_SUMS, [str(folder / "ledger" / "entry" / "*.parquet")])
+    names = ("currency", "layer", "debits", "credits")
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+
+def _sync(folder: Path) -> None:
+    """See that the names in a folder are on the disk."""
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
