@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from app.cli import look
+from app.cli.audit import audit
 from app.cli.exchange import exchange
 from app.cli.ledger import ledger_app
 from app.cli.options import SINCE_EVER, Config, Json, time_of
@@ -38,7 +39,7 @@ bench_app = typer.Typer(help="Measure, as ratios within one run.", no_args_is_he
 app.add_typer(bench_app, name="bench")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(quarantine_app, name="quarantine")
-for elsewhere in (exchange, status, look.leg, look.trade, look.order, look.decision, look.explain):
+for elsewhere in (audit, exchange, status, look.leg, look.trade, look.order, look.decision, look.explain):
     app.command()(elsewhere)
 
 

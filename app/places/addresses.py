@@ -13,6 +13,7 @@ from typing import Any
 
 from app.places.places import Places, check_broker, kafka_settings, named_dsn
 from app.settings import Settings
+from connectors.embedded.postgres import embedded_postgres
 from connectors.kafka.source import KafkaSettings
 from domain.errors import ConfigError
 
@@ -68,6 +69,33 @@ def find_places(settings: Settings) -> Places:
         )
         raise ConfigError(msg)
     return Places(dsn, kafka_settings(settings, bootstrap), broker_is_new=False)
+
+
+@contextmanager
+def open_books(settings: Settings, *, is_live: bool) -> Iterator[tuple[str, KafkaSettings | None]]:
+    """Yield the ledger and the broker that settings name or that run, else the ledger that was left in the data folder.
+
+    An embedded broker keeps nothing, so beside a ledger that was left there is none, and neither is one beside a named ledger
+    if none is named. With `is_live` nothing is started. ConfigError when there is no ledger.
+    """
+    running = _alive(settings.data.folder / FILE) or {}
+    dsn = named_dsn(settings) or running.get("dsn")
+    bootstrap = settings.kafka.bootstrap or running.get("bootstrap")
+    kafka = None if bootstrap is None else kafka_settings(settings, bootstrap)
+    if dsn is not None:
+        if kafka is not None:
+            check_broker(kafka)
+        yield dsn, kafka
+        return
+    left = settings.data.folder / "postgres"
+    if is_live or not (left / "PG_VERSION").exists():
+        msg = (
+            f"nothing runs over {settings.data.folder}, and settings name no database; "
+            "start one with: ballast demo (or set postgres.dsn), or name the folder of a snapshot"
+        )
+        raise ConfigError(msg)
+    with claimed(settings), embedded_postgres(left) as left_dsn:
+        yield left_dsn, kafka
 
 
 def find_broker(settings: Settings) -> KafkaSettings:

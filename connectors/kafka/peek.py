@@ -91,6 +91,13 @@ class Peek:
         """Return every message of a topic up to its present end."""
         return self._read({key: self._span(key) for key in self._partitions([topic])})
 
+    def cluster_id(self) -> str | None:
+        """Return the id of the cluster, None where the broker has none to tell."""
+        try:
+            return self._consumer.list_topics(timeout=METADATA_TIMEOUT_SECONDS).cluster_id or None
+        except KafkaException as error:
+            raise AwayError(self._silent("its id"), "Kafka") from error
+
     def _partitions(self, topics: Collection[str]) -> list[Partition]:
         try:
             there = self._consumer.list_topics(timeout=METADATA_TIMEOUT_SECONDS).topics

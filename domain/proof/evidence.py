@@ -87,7 +87,7 @@ def evidence(
         part = Part.METADATA if is_right else Part.HEADER
         yield Fault(part, f"transaction {id_} does not have the body that its hash names")
     for part, kept in ((Part.REJECT, found.rejects), (Part.CONFLICT, found.conflicts)):
-        yield from (Fault(part, wrong) for row in kept if (wrong := _misquoted(row)))
+        yield from (Fault(part, wrong) for row in kept if (wrong := misquoted(row)))
 
 
 def _counts(batch: BatchRow, rows: BatchRows, *, is_right: bool) -> Iterator[Fault]:
@@ -158,8 +158,8 @@ _FIELDS, _ENTRY_FIELDS = frozenset(Transaction._fields), frozenset(Entry._fields
 _DECIMAL = re.compile(r"Decimal\('(.*)'\)")
 
 
-def _misquoted(row: KeptRow) -> str | None:
-    """What is said of a refused transaction and is not what is kept of it."""
+def misquoted(row: KeptRow) -> str | None:
+    """Return what is said of a refused transaction and is not what is kept of it, None where both agree."""
     if row.reason is not None and row.reason not in REASONS:
         return f"transaction {row.tx_id} was rejected for {row.reason!r}, which is no reason"
     try:

@@ -1,0 +1,29 @@
+"""The snapshot that an audit is of: of what runs, or of what a demo has left, whose broker kept nothing."""
+
+from contextlib import closing
+from pathlib import Path
+
+from app.places.addresses import open_books
+from app.settings import Settings
+from connectors.clock import now_ms
+from connectors.kafka.peek import Peek
+from connectors.kafka.source import KafkaSettings
+from domain.times import datetime_of
+from domain.topics import BY_NAME
+from sinks.archive.snapshot import About, take
+
+
+def take_snapshot(settings: Settings, folder: Path, *, is_live: bool) -> None:
+    """Write a snapshot to a folder; with `is_live` only of what runs or is named."""
+    with open_books(settings, is_live=is_live) as (dsn, kafka):
+        made_at = datetime_of(now_ms()).isoformat().replace("+00:00", "Z")
+        if kafka is None:
+            take(dsn, {}, folder, About(None, made_at, settings.pairing.rule))
+        else:
+            _with_topics(dsn, kafka, folder, About(None, made_at, settings.pairing.rule))
+
+
+def _with_topics(dsn: str, kafka: KafkaSettings, folder: Path, about: About) -> None:
+    with closing(Peek(kafka)) as peek:
+        topics = {name: (lambda name=name: peek.everything(name)) for name in BY_NAME}
+        take(dsn, topics, folder, about._replace(cluster_id=peek.cluster_id()))

@@ -1,0 +1,36 @@
+"""Every message of a topic that flows read, read again by its published model: what cannot be read has to be in quarantine."""
+
+from collections.abc import Sequence
+
+from app.reports.audit.checks import ROWS_MAX, Check, Row, rows_of
+from domain.topics import BY_NAME
+from sinks.archive.parquet import Duck
+
+_READ = """
+SELECT m.topic, m.partition, m."offset", m.value FROM message m
+LEFT JOIN quarantine q ON q.topic = m.topic AND q.partition = m.partition AND q."offset" = m."offset" AND q.raw = m.value
+WHERE q.topic IS NULL AND m.at_ms < (SELECT at_ms FROM passed) AND m.topic NOT IN ('legs.waiting', 'ledger.balances')
+"""
+
+
+def _ask(opened: Duck) -> tuple[int, int, Sequence[Row]]:
+    checked, rows = 0, list[Row]()
+    for topic, partition, offset, value in rows_of(opened, _READ):
+        known = BY_NAME.get(topic)
+        if known is None or known.direction == "out":
+            continue
+        checked += 1
+        try:
+            known.model.model_validate_json(value)
+        except ValueError as error:
+            said = str(error).splitlines()[0]
+            rows.append({"topic": topic, "partition": partition, "offset": offset, "wrong": said})
+    return checked, len(rows), rows[:ROWS_MAX]
+
+
+CHECK = Check(
+    "I1_every_unreadable_message_is_in_quarantine",
+    "a message that does not fit its model is in quarantine with its bytes, where the flows had passed it",
+    "messages of topics that flows read",
+    _ask,
+)

@@ -1,0 +1,46 @@
+-- I1: every leg that a message told of is in one place: a live trade, waiting, or put aside (refused, let go by a
+-- person, rejected by the ledger, taken back by a person). Another word on the same leg is the same leg.
+-- A row is a leg with the places that it is in, none or several. What the flows had not passed is not yet anywhere.
+-- By hand: as the head of views.sql shows.
+WITH leg AS (
+    SELECT said ->> '$.id' AS leg_id, min(at_ms) AS at_ms, arg_min(source, at_ms) AS source,
+        arg_min("offset", at_ms) AS source_offset
+    FROM told WHERE topic = 'dealer.transactions' AND said ->> '$.id' IS NOT NULL AND at_ms < (SELECT at_ms FROM passed)
+    GROUP BY 1
+),
+live AS (SELECT unnest([btc_id, usd_id]) AS leg_id, 'trade ' || tx_id AS place FROM trade WHERE taken_back_by IS NULL),
+word AS (
+    SELECT decode(key) AS leg_id,
+        arg_max(CASE value WHEN ''::BLOB THEN 'let go' ELSE decode(value) ->> '$.state' END, "offset") AS state
+    FROM message WHERE topic = 'legs.waiting' GROUP BY 1
+),
+waiting AS (SELECT leg_id, state AS place FROM word WHERE state IN ('waiting', 'pending', 'too_old')),
+aside AS (
+    SELECT leg_id, 'refused' AS place FROM leg_refusal WHERE reason <> 'conflict'
+    UNION
+    SELECT said ->> '$.leg_id', 'refused' FROM told WHERE topic = 'legs.refused' AND said ->> '$.reason' <> 'conflict'
+    UNION
+    SELECT leg_id, 'let go' FROM word WHERE state = 'let go'
+    UNION
+    SELECT unnest([btc_id, usd_id]), 'taken back' FROM trade WHERE is_taken_back_by_hand
+    UNION
+    SELECT unnest([payload ->> '$.meta.btc_leg.id', payload ->> '$.meta.usd_leg.id']), 'rejected'
+    FROM reject WHERE template IN ('USER_BUYS_USD', 'USER_SELLS_USD')
+        AND CAST(tx_id AS VARCHAR) NOT IN (SELECT meta ->> '$.rebooks' FROM tx WHERE source = 'console/rebookings')
+),
+place AS (
+    SELECT * FROM live
+    UNION ALL SELECT * FROM waiting
+    UNION ALL SELECT leg_id, min(place) FROM aside
+    WHERE leg_id NOT IN (SELECT leg_id FROM live WHERE leg_id IS NOT NULL)
+        AND leg_id NOT IN (SELECT leg_id FROM waiting)
+    GROUP BY leg_id
+)
+SELECT l.leg_id, l.source, l.source_offset, 1 AS expected, count(p.place) AS found,
+    string_agg(p.place, ', ' ORDER BY p.place) AS places
+FROM leg l LEFT JOIN place p USING (leg_id)
+GROUP BY l.leg_id, l.source, l.source_offset HAVING count(p.place) <> 1
+ORDER BY l.leg_id;
+-- figures: legs
+SELECT count(DISTINCT said ->> '$.id') FROM told
+WHERE topic = 'dealer.transactions' AND said ->> '$.id' IS NOT NULL AND at_ms < (SELECT at_ms FROM passed);

@@ -1,0 +1,587 @@
+"""The audit passes over what the flows left, and finds what somebody did to the books past every guard, by name and by row.
+
+A case plants one thing, as a superuser in a copy of the database or in the files of a snapshot, whose manifest is made anew then:
+that a file was changed at all is found before anything is judged. `also` are the other checks that must speak, since what they
+promise is broken as well; all others stay silent.
+"""
+
+# ruff: noqa: S608 - every word of the SQL below stands in this file
+
+import json
+from collections.abc import Iterator
+from hashlib import file_digest
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import duckdb
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from app.reports.audit.checks import NOTHING, PASS
+from app.reports.audit.judge import audit_folder, checks
+from sinks.archive.manifest import MANIFEST
+from sinks.migrations import migrate
+from tests.app.reports.audit.audited import OFFICE, fill_books, take_books
+from tests.app.surroundings import open_database
+
+pytestmark = pytest.mark.postgres
+
+HASHES = ("I5_every_batch_has_the_hash_of_its_rows",)
+BODIES = "I5_every_transaction_has_the_body_of_its_hash"
+SEALED = "I5_every_sealed_day_is_what_was_sealed"
+TRADE = "(SELECT max(tx_id::TEXT)::UUID FROM ledger.tx WHERE template LIKE 'USER\\_%')"
+EARLY = """(SELECT min(tx_id::TEXT)::UUID FROM ledger.tx WHERE template = 'USER_BUYS_USD'
+    AND tx_id NOT IN (SELECT cause_tx_id FROM ledger.tx WHERE relation = 'reverses'))"""
+FILL = "(SELECT max(tx_id::TEXT)::UUID FROM ledger.tx WHERE template = 'FILL_SOLD')"
+MOVE = "(SELECT max(tx_id::TEXT)::UUID FROM ledger.tx WHERE template = 'DECREASE_EXCHANGE_POSITION')"
+REVERSAL = "(SELECT tx_id FROM ledger.tx WHERE relation = 'reverses')"
+PART = "(SELECT tx_id FROM ledger.tx WHERE relation = 'captures' AND NOT is_final)"
+VOID = "(SELECT tx_id FROM ledger.tx WHERE relation = 'voids')"
+DONE = "(SELECT min(client_id) FROM treasury.request WHERE kind = 'order' AND state = 'filled')"
+ACTING = "(SELECT decision_id FROM treasury.request WHERE client_id = " + DONE + ")"
+
+
+class Case(NamedTuple):
+    """What is planted, the check that finds it, and the others that must; the statement gives the id that a row has to name."""
+
+    plant: str
+    found_by: str
+    also: tuple[str, ...] = ()
+
+
+def another(table: str, where: str, **changes: str) -> str:
+    """SQL that adds a row like another one, but for these columns."""
+    pairs = ", ".join(f"'{column}', {value}" for column, value in changes.items())
+    row = f"jsonb_populate_record(r, jsonb_build_object({pairs}))"
+    return f"INSERT INTO {table} SELECT ({row}).* FROM {table} r WHERE {where}"
+
+
+IN_THE_DATABASE = {
+    "an amount is larger": Case(
+        f"UPDATE ledger.entry SET amount = amount + 1 WHERE tx_id = {TRADE} AND leg = 1 RETURNING tx_id",
+        "I3_every_transaction_balances",
+        (
+            "I4_every_balance_is_the_sum_of_its_entries",
+            "I4_every_entry_says_the_balance_after_it",
+            "I4_every_sum_by_date_follows_from_entries",
+            *HASHES,
+            BODIES,
+        ),
+    ),
+    "both sides of a trade are larger": Case(
+        f"UPDATE ledger.entry SET amount = amount + 1 WHERE tx_id = {TRADE} AND currency = 'USD' RETURNING tx_id",
+        "I15_every_trade_books_what_its_legs_say",
+        (
+            "I4_every_balance_is_the_sum_of_its_entries",
+            "I4_every_entry_says_the_balance_after_it",
+            "I4_every_sum_by_date_follows_from_entries",
+            *HASHES,
+            BODIES,
+        ),
+    ),
+    "an entry is gone": Case(
+        f"DELETE FROM ledger.entry WHERE tx_id = {TRADE} AND leg = 1 RETURNING tx_id",
+        "I3_every_transaction_is_whole",
+        (
+            "I3_every_transaction_balances",
+            "I4_every_balance_is_the_sum_of_its_entries",
+            "I4_every_entry_says_the_balance_after_it",
+            "I4_every_sum_by_date_follows_from_entries",
+            "I4_versions_have_no_gap",
+            *HASHES,
+            "I5_every_batch_is_whole",
+            BODIES,
+        ),
+    ),
+    "an entry is in another currency": Case(
+        f"UPDATE ledger.entry SET currency = 'EUR' WHERE tx_id = {TRADE} AND leg = 1 RETURNING account_id::TEXT",
+        "I15_every_entry_is_on_an_account_that_takes_it",
+        (
+            "I3_every_transaction_balances",
+            "I4_every_balance_is_the_sum_of_its_entries",
+            "I4_every_entry_says_the_balance_after_it",
+            "I4_every_sum_by_date_follows_from_entries",
+            "I4_versions_have_no_gap",
+            *HASHES,
+            BODIES,
+        ),
+    ),
+    "entries are on an account that is the sum of others": Case(
+        f"""UPDATE ledger.entry SET account_id = 14, version = 1, balance_after = amount
+            WHERE tx_id = {MOVE} AND leg = 1 RETURNING account_id::TEXT""",
+        "I15_every_entry_is_on_an_account_that_takes_it",
+        (
+            "I4_every_balance_is_the_sum_of_its_entries",
+            "I4_every_entry_says_the_balance_after_it",
+            "I4_every_sum_by_date_follows_from_entries",
+            "I4_versions_have_no_gap",
+            *HASHES,
+            BODIES,
+        ),
+    ),
+    "a transaction is booked twice": Case(
+        f"""WITH again AS ({another("ledger.tx", f"tx_id = {TRADE}", tx_id="gen_random_uuid()", position="9999")} RETURNING tx_id)
+            INSERT INTO ledger.entry
+            SELECT again.tx_id, e.version + 100000, e.account_id, e.leg, e.layer, e.side, e.currency, e.amount, e.balance_after
+            FROM ledger.entry e, again WHERE e.tx_id = {TRADE} RETURNING tx_id""",
+        "I2_every_business_key_is_booked_once",
+        (
+            "I1_every_leg_has_its_place",
+            "I2_every_group_of_legs_is_paired_as_well_as_can_be",
+            "I4_every_balance_is_the_sum_of_its_entries",
+            "I4_every_entry_says_the_balance_after_it",
+            "I4_every_sum_by_date_follows_from_entries",
+            "I4_versions_have_no_gap",
+            *HASHES,
+            "I5_every_batch_is_whole",
+        ),
+    ),
+    "a balance is larger": Case(
+        "UPDATE ledger.balance SET settled_debit = settled_debit + 1 WHERE account_id = 3 RETURNING account_id::TEXT",
+        "I4_every_balance_is_the_sum_of_its_entries",
+    ),
+    "both sides of a balance are larger": Case(
+        """UPDATE ledger.balance SET settled_debit = settled_debit + 1, settled_credit = settled_credit + 1
+           WHERE account_id = 3 RETURNING account_id::TEXT""",
+        "I4_every_balance_is_the_sum_of_its_entries",
+    ),
+    "something is pending that nobody booked": Case(
+        "UPDATE ledger.balance SET pending_debit = pending_debit + 1 WHERE account_id = 3 RETURNING account_id::TEXT",
+        "I4_every_balance_is_the_sum_of_its_entries",
+    ),
+    "a balance has no row": Case(
+        "DELETE FROM ledger.balance WHERE account_id = 3 RETURNING account_id::TEXT",
+        "I4_every_balance_is_the_sum_of_its_entries",
+    ),
+    "a version of a balance is larger": Case(
+        "UPDATE ledger.balance SET version = version + 1 WHERE account_id = 3 RETURNING account_id::TEXT",
+        "I4_every_balance_is_the_sum_of_its_entries",
+    ),
+    "a version was left out": Case(
+        """UPDATE ledger.entry e SET version = e.version + 1 FROM ledger.balance b
+           WHERE (e.account_id, e.currency, e.version) = (b.account_id, b.currency, b.version) AND b.account_id = 3
+           RETURNING e.tx_id""",
+        "I4_versions_have_no_gap",
+        HASHES,
+    ),
+    "the balance after an entry is larger": Case(
+        f"UPDATE ledger.entry SET balance_after = balance_after + 1 WHERE tx_id = {TRADE} AND leg = 1 RETURNING tx_id",
+        "I4_every_entry_says_the_balance_after_it",
+        HASHES,
+    ),
+    "a sum by date is larger": Case(
+        """UPDATE ledger.effective_delta SET delta = delta + 1
+           WHERE batch_id = (SELECT max(batch_id) FROM ledger.effective_delta) AND layer = 1 RETURNING account_id::TEXT""",
+        "I4_every_sum_by_date_follows_from_entries",
+    ),
+    "a sum by date came in": Case(
+        "INSERT INTO ledger.effective_delta VALUES (3, 'USD', 1, '2026-11-24', 1, 5) RETURNING effective_date::TEXT",
+        "I4_every_sum_by_date_follows_from_entries",
+    ),
+    "a transaction is gone, with its entries": Case(
+        f"""WITH gone AS (DELETE FROM ledger.entry WHERE tx_id = {TRADE})
+            DELETE FROM ledger.tx WHERE tx_id = {TRADE} RETURNING meta -> 'btc_leg' ->> 'id'""",
+        "I1_every_leg_has_its_place",
+        (
+            "I2_every_group_of_legs_is_paired_as_well_as_can_be",
+            "I4_every_balance_is_the_sum_of_its_entries",
+            "I4_every_entry_says_the_balance_after_it",
+            "I4_every_sum_by_date_follows_from_entries",
+            "I4_versions_have_no_gap",
+            *HASHES,
+            "I5_every_batch_is_whole",
+        ),
+    ),
+    "a batch is gone": Case(
+        "DELETE FROM ledger.batch WHERE batch_id = 3 RETURNING batch_id::TEXT",
+        "I5_every_batch_is_whole",
+        (*HASHES, "I5_every_batch_follows_the_one_before", "I12_every_transaction_has_its_batch_and_cause"),
+    ),
+    "a batch says another time": Case(
+        "UPDATE ledger.batch SET recorded_at = recorded_at + INTERVAL '1 ms' WHERE batch_id = 3 RETURNING batch_id::TEXT",
+        "I5_every_batch_follows_the_one_before",
+    ),
+    "a hash is another": Case(
+        "UPDATE ledger.batch SET content_hash = sha256(content_hash) WHERE batch_id = 3 RETURNING batch_id::TEXT",
+        "I5_every_batch_has_the_hash_of_its_rows",
+        ("I5_every_batch_follows_the_one_before",),
+    ),
+    "a batch follows another one": Case(
+        "UPDATE ledger.batch SET prev_hash = sha256(prev_hash) WHERE batch_id = 3 RETURNING batch_id::TEXT",
+        "I5_every_batch_follows_the_one_before",
+    ),
+    "a batch says that it has more": Case(
+        "UPDATE ledger.batch SET n_tx = n_tx + 1 WHERE batch_id = 3 RETURNING batch_id::TEXT",
+        "I5_every_batch_is_whole",
+        ("I5_every_batch_follows_the_one_before",),
+    ),
+    "a batch says that it read less": Case(
+        """UPDATE ledger.batch SET source = '{"console/reversals": [1, 1]}'
+           WHERE source::TEXT LIKE '%console/reversals%' RETURNING batch_id::TEXT""",
+        "I12_every_transaction_has_its_batch_and_cause",
+        ("I5_every_batch_follows_the_one_before",),
+    ),
+    "a word of the metadata is another": Case(
+        f"""UPDATE ledger.tx SET meta = replace(meta::TEXT, 'Settlement', 'settlement')::JSON
+            WHERE tx_id = {TRADE} RETURNING tx_id""",
+        BODIES,
+        ("I15_every_leg_is_as_its_message_told_it",),
+    ),
+    "two trades have swapped a leg": Case(
+        f"""WITH two AS (SELECT tx_id, meta FROM ledger.tx WHERE tx_id IN ({TRADE}, {EARLY}))
+            UPDATE ledger.tx t SET meta = jsonb_set(t.meta::JSONB, '{{usd_leg}}', o.meta::JSONB -> 'usd_leg')::JSON
+            FROM two o WHERE t.tx_id IN ({TRADE}, {EARLY}) AND o.tx_id <> t.tx_id RETURNING t.meta -> 'btc_leg' ->> 'id'""",
+        "I2_every_group_of_legs_is_paired_as_well_as_can_be",
+        (BODIES, "I15_every_trade_books_what_its_legs_say"),
+    ),
+    "the time of a transaction is another": Case(
+        f"UPDATE ledger.tx SET effective_at = effective_at + INTERVAL '1 us' WHERE tx_id = {TRADE} RETURNING tx_id",
+        BODIES,
+        HASHES,
+    ),
+    "a transaction has moved into a sealed day": Case(
+        f"""UPDATE ledger.tx SET effective_at = effective_at - INTERVAL '10 s'
+            WHERE tx_id = {TRADE} RETURNING effective_at::DATE::TEXT""",
+        SEALED,
+        (*HASHES, BODIES),
+    ),
+    "a seal says more": Case(
+        """UPDATE ledger.closed_period SET manifest = jsonb_set(manifest, '{days,0,transactions}', '1')
+           RETURNING closed_until::DATE::TEXT""",
+        SEALED,
+    ),
+    "an account grows by its other side": Case(
+        "UPDATE ledger.account SET normal_side = -normal_side WHERE account_id = 3 RETURNING account_id::TEXT",
+        "I5_every_account_is_what_its_history_tells",
+    ),
+    "the history of an account is another": Case(
+        """UPDATE ledger.account_change SET changed_by = 'nobody' WHERE revision = 2 RETURNING 'change ' || revision""",
+        "I5_every_account_is_what_its_history_tells",
+    ),
+    "an account has less than it may": Case(
+        """UPDATE ledger.account SET min_available = 10000000 WHERE code = 'OFFICE_BUDGET' RETURNING account_id::TEXT""",
+        "I13_every_balance_is_within_its_limits",
+        ("I5_every_account_is_what_its_history_tells",),
+    ),
+    "what was rejected is booked": Case(
+        """UPDATE ledger.tx SET tx_id = (SELECT tx_id FROM ledger.reject) WHERE relation = 'reverses' RETURNING tx_id""",
+        "I2_every_id_has_one_verdict",
+        (
+            "I3_every_transaction_is_whole",
+            "I4_every_balance_is_the_sum_of_its_entries",
+            "I4_every_sum_by_date_follows_from_entries",
+            *HASHES,
+            "I5_every_batch_is_whole",
+            BODIES,
+            "I14_every_resolution_follows_from_a_header",
+            "I14_every_reversal_is_the_mirror",
+        ),
+    ),
+    "a rejection gives another reason": Case(
+        "UPDATE ledger.reject SET reason = 'no_reason' RETURNING tx_id",
+        BODIES,
+        HASHES,
+    ),
+    "what is kept of a conflict is another": Case(
+        "UPDATE ledger.conflict SET payload = replace(payload::TEXT, '797e2a54-2', '797e2a54-3')::JSON RETURNING tx_id",
+        BODIES,
+        HASHES,
+    ),
+    "a reversal is no mirror": Case(
+        f"""UPDATE ledger.entry SET amount = amount - 1 WHERE tx_id = {REVERSAL} AND currency = 'USD' RETURNING tx_id""",
+        "I14_every_reversal_is_the_mirror",
+        (
+            "I4_every_balance_is_the_sum_of_its_entries",
+            "I4_every_entry_says_the_balance_after_it",
+            "I4_every_sum_by_date_follows_from_entries",
+            *HASHES,
+            BODIES,
+        ),
+    ),
+    "a transaction is reversed twice": Case(
+        f"""UPDATE ledger.tx SET relation = 'reverses', is_final = TRUE, cause_tx_id = (SELECT cause_tx_id FROM ledger.tx
+            WHERE relation = 'reverses') WHERE tx_id = {PART} RETURNING cause_tx_id""",
+        "I14_every_transaction_is_reversed_once",
+        (
+            *HASHES,
+            BODIES,
+            "I14_every_hold_adds_up",
+            "I14_every_resolution_follows_from_a_header",
+            "I14_every_reversal_is_the_mirror",
+        ),
+    ),
+    "a part of a hold was its end": Case(
+        f"UPDATE ledger.tx SET is_final = TRUE WHERE tx_id = {PART} RETURNING cause_tx_id",
+        "I14_every_hold_adds_up",
+        (BODIES, "I14_every_resolution_follows_from_a_header"),
+    ),
+    "a hold is said to have ended otherwise": Case(
+        "UPDATE ledger.resolution SET relation = 'expired' WHERE relation = 'voided' RETURNING tx_id",
+        "I14_every_resolution_follows_from_a_header",
+    ),
+    "a cause is not there": Case(
+        f"UPDATE ledger.tx SET cause_tx_id = gen_random_uuid() WHERE tx_id = {VOID} RETURNING tx_id",
+        "I12_every_transaction_has_its_batch_and_cause",
+        (*HASHES, BODIES, "I14_every_hold_adds_up", "I14_every_resolution_follows_from_a_header"),
+    ),
+    "a transaction comes from a message that is not there": Case(
+        f"UPDATE ledger.tx SET source_offset = 100000 WHERE tx_id = {TRADE} RETURNING tx_id",
+        "I12_every_transaction_leads_to_its_message",
+        (*HASHES, "I12_every_transaction_has_its_batch_and_cause"),
+    ),
+    "a fill is booked at another price": Case(
+        f"""UPDATE ledger.tx SET meta = jsonb_set(meta::JSONB, '{{price_usd}}', '"1"')::JSON
+            WHERE tx_id = {FILL} RETURNING tx_id""",
+        "I15_every_fill_and_line_of_cash_books_what_its_message_says",
+        (BODIES,),
+    ),
+    "a fill is gone": Case(
+        f"""WITH gone AS (DELETE FROM ledger.entry WHERE tx_id = {FILL})
+            DELETE FROM ledger.tx WHERE tx_id = {FILL} RETURNING meta ->> 'event_id'""",
+        "I1_every_fill_and_line_of_cash_is_booked",
+        (
+            "I4_every_balance_is_the_sum_of_its_entries",
+            "I4_every_entry_says_the_balance_after_it",
+            "I4_every_sum_by_date_follows_from_entries",
+            "I4_versions_have_no_gap",
+            *HASHES,
+            "I5_every_batch_is_whole",
+            SEALED,
+            "I11_the_position_is_the_sum_of_its_fills",
+        ),
+    ),
+    "a fill of ours is left in suspense": Case(
+        f"""WITH gone AS (DELETE FROM ledger.entry WHERE tx_id = {MOVE})
+            DELETE FROM ledger.tx WHERE tx_id = {MOVE} RETURNING meta ->> 'event_id'""",
+        "I1_every_fill_of_ours_is_in_the_position",
+        (
+            "I4_every_balance_is_the_sum_of_its_entries",
+            "I4_every_entry_says_the_balance_after_it",
+            "I4_every_sum_by_date_follows_from_entries",
+            "I4_versions_have_no_gap",
+            *HASHES,
+            "I5_every_batch_is_whole",
+            SEALED,
+        ),
+    ),
+    "an unreadable message is not in quarantine": Case(
+        """DELETE FROM treasury.quarantine WHERE "offset" = (SELECT max("offset") FROM treasury.quarantine)
+           RETURNING "offset"::TEXT""",
+        "I1_every_unreadable_message_is_in_quarantine",
+        ("I1_every_leg_has_its_place",),
+    ),
+    "an unreadable message is kept with other bytes": Case(
+        """UPDATE treasury.quarantine SET raw = raw || '!' WHERE "offset" = (SELECT max("offset") FROM treasury.quarantine)
+           RETURNING "offset"::TEXT""",
+        "I1_every_unreadable_message_is_in_quarantine",
+        ("I1_every_leg_has_its_place",),
+    ),
+    "two orders were open at once": Case(
+        f"""WITH later AS (DELETE FROM treasury.request_change WHERE client_id = {DONE} AND state <> 'reserved' RETURNING *)
+            INSERT INTO treasury.request_change OVERRIDING SYSTEM VALUE
+            SELECT id + 100000, kind, client_id, decision_id, counterparty, state, filled, sequence, reason, changed_at FROM later
+            RETURNING client_id""",
+        "I7_one_request_is_open_per_slot",
+    ),
+    "an order is said to have ended otherwise": Case(
+        f"UPDATE treasury.request SET filled = filled + 1 WHERE client_id = {DONE} RETURNING client_id",
+        "I7_every_request_is_what_its_changes_tell",
+    ),
+    "the changes of an order are gone": Case(
+        f"DELETE FROM treasury.request_change WHERE client_id = {DONE} RETURNING client_id",
+        "I7_every_request_is_what_its_changes_tell",
+        ("I8_every_request_was_reserved_before_it_was_sent",),
+    ),
+    "nobody decided an order": Case(
+        f"DELETE FROM treasury.decision WHERE id = {ACTING} RETURNING id",
+        "I8_every_request_has_its_decision",
+    ),
+    "an order is larger than was decided": Case(
+        f"""UPDATE treasury.request SET body = jsonb_set(body, '{{contracts}}', '-7777777') WHERE client_id = {DONE}
+            RETURNING client_id""",
+        "I8_every_request_has_its_decision",
+        ("I13_every_order_keeps_its_size",),
+    ),
+    "an order was sent before it was reserved": Case(
+        f"""UPDATE treasury.request SET sent_at = reserved_at - INTERVAL '1 s' WHERE client_id = {DONE} RETURNING client_id""",
+        "I8_every_request_was_reserved_before_it_was_sent",
+    ),
+    "a decision to act came to nothing": Case(
+        another("treasury.decision", f"id = {ACTING}", id="'another'") + " RETURNING id",
+        "I8_every_decision_to_act_was_asked_for",
+    ),
+    "a decision has no inputs": Case(
+        f"UPDATE treasury.decision SET inputs = '{{}}' WHERE id = {ACTING} RETURNING id",
+        "I12_every_decision_has_its_inputs_and_policy",
+    ),
+    "a decision knew what came later": Case(
+        f"""UPDATE treasury.decision SET inputs = jsonb_set(inputs, '{{price_as_of}}', '1795700000000')
+            WHERE id = {ACTING} RETURNING id""",
+        "I12_every_decision_has_its_inputs_and_policy",
+    ),
+    "a decision acts without a price": Case(
+        f"UPDATE treasury.decision SET inputs = inputs || '{{\"price_usd\": null}}' WHERE id = {ACTING} RETURNING id",
+        "I12_every_decision_has_its_inputs_and_policy",
+    ),
+    "a policy is not kept": Case(
+        "DELETE FROM treasury.policy RETURNING version",
+        "I12_every_decision_has_its_inputs_and_policy",
+    ),
+}
+
+
+class Message(NamedTuple):
+    """What is planted in a file of a topic: the rows that are left of it, the check that finds it, and what a row has to name."""
+
+    file: str
+    rows: str
+    found_by: str
+    names: str
+    also: tuple[str, ...] = ()
+
+
+def turned(old: str, new: str, offset: str = '"offset"') -> str:
+    """The rows of a file with a text in the values that is another: in all, or in the one at an offset."""
+    value = f"""encode(replace(decode(value), '{old}', '{new}'))"""
+    return f'* REPLACE (CASE "offset" WHEN {offset} THEN {value} ELSE value END AS value) FROM it'
+
+
+IN_THE_FOLDER = {
+    "a price is gone from the middle": Message(
+        "market.ticks/0-0-59", '* FROM it WHERE "offset" <> 7', "I1_offsets_have_no_holes", "8"
+    ),
+    "the last price is gone": Message(
+        "market.ticks/0-0-59", '* FROM it WHERE "offset" < 59', "I1_offsets_have_no_holes", "59"
+    ),
+    "a leg is gone": Message(
+        "dealer.transactions/3-0-171",
+        '* FROM it WHERE "offset" <> 1',
+        "I1_offsets_have_no_holes",
+        "2",
+        ("I12_every_transaction_leads_to_its_message",),
+    ),
+    "a leg has another amount": Message(
+        "dealer.transactions/3-0-171",
+        turned('"settlement_amount":', '"settlement_amount":1', "1"),
+        "I15_every_leg_is_as_its_message_told_it",
+        "b-1a212ea0cb9-0000004",
+    ),
+    "a fill has another price": Message(
+        "venue.fills/0-0-59",
+        turned('"price_usd":"', '"price_usd":"1', "3"),
+        "I15_every_fill_and_line_of_cash_books_what_its_message_says",
+        "price",
+    ),
+    "a fill has another size": Message(
+        "venue.fills/0-0-59",
+        turned('"contracts":-', '"contracts":-1', "3"),
+        "I15_every_fill_and_line_of_cash_books_what_its_message_says",
+        "amount",
+    ),
+    "a position is another": Message(
+        "venue.positions/0-0-80",
+        turned('"exposure_cents":-', '"exposure_cents":-1').replace(
+            "decode(value)", """replace(decode(value), '"contracts":-', '"contracts":-1')"""
+        ),
+        "I11_the_position_is_the_sum_of_its_fills",
+        "simulated",
+    ),
+    "a balance at the exchange is another": Message(
+        "venue.balances/0-0-97",
+        turned('"funding_sats":', '"funding_sats":1'),
+        "I11_the_funding_account_is_what_the_exchange_says",
+        "simulated",
+    ),
+    "what is paired is said to wait": Message(
+        "legs.waiting/0-0-384", turned('"state":"paired"', '"state":"waiting"'), "I1_every_leg_has_its_place", "waiting"
+    ),
+    "a message is no JSON": Message(
+        "venue.orders/0-0-131", turned("{", "", "5"), "I1_every_unreadable_message_is_in_quarantine", "5"
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def books(server: str) -> Iterator[str]:
+    """The DSN of a database that others are copied from."""
+    with open_database(server) as dsn:
+        migrate(dsn)
+        fill_books(dsn)
+        yield dsn
+
+
+@pytest.fixture(scope="module")
+def kept(books: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A snapshot of the books."""
+    return take_books(books, tmp_path_factory.mktemp("kept") / "taken")
+
+
+def breaches(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """The rows of every check that did not pass."""
+    return {
+        check["name"]: check["rows"] for check in audit_folder(folder)["checks"] if check["verdict"] not in (PASS, NOTHING)
+    }
+
+
+def named(rows: list[dict[str, Any]], name: str) -> bool:
+    """Whether one of the rows has this value, or one that has it in it."""
+    return any(name in str(value) for row in rows for value in row.values())
+
+
+def test_what_the_flows_left_passes(kept: Path) -> None:
+    """Every check passes, over something: a check of nothing would be none."""
+    report = audit_folder(kept)
+    assert "pass" == report["verdict"]
+    assert {PASS} == {check["verdict"] for check in report["checks"]}
+    assert 0 < min(check["checked"] for check in report["checks"])
+    assert [check.name for check in checks()] == [check["name"] for check in report["checks"]]
+
+
+@pytest.mark.parametrize("case", IN_THE_DATABASE.values(), ids=IN_THE_DATABASE)
+def test_what_is_planted_in_the_database_is_found(case: Case, books: str, server: str, tmp_path: Path) -> None:
+    """The check that promises otherwise names the row; others speak if what they promise is broken, too, and only then."""
+    with open_database(server, str(conninfo_to_dict(books)["dbname"])) as dsn:
+        with psycopg.connect(dsn, autocommit=True) as connection, connection.transaction():
+            connection.execute("SET LOCAL session_replication_role = replica; SET LOCAL TIME ZONE 'UTC'")
+            planted = [str(row[0]) for row in connection.execute(case.plant.encode())]
+        found = breaches(take_books(dsn, tmp_path / "taken"))
+    assert planted
+    assert {case.found_by, *case.also} == set(found)
+    assert named(found[case.found_by], planted[0])
+
+
+@pytest.mark.parametrize("case", IN_THE_FOLDER.values(), ids=IN_THE_FOLDER)
+def test_what_is_planted_in_a_folder_is_found(case: Message, kept: Path, tmp_path: Path) -> None:
+    """Also if the manifest was made to fit: the check that promises otherwise names the row, and the others stay silent."""
+    folder = tmp_path / "planted"
+    for path in kept.rglob("*"):
+        if path.is_file():
+            (folder / path.relative_to(kept)).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path.relative_to(kept)).write_bytes(path.read_bytes())
+    path = folder / "topics" / f"{case.file}.parquet"
+    duckdb.execute(f"COPY (WITH it AS (FROM read_parquet('{path}')) SELECT {case.rows}) TO '{path}.new' (FORMAT parquet)")
+    path.with_suffix(".parquet.new").replace(path)
+    fit_manifest(folder)
+    found = breaches(folder)
+    assert {case.found_by, *case.also} == set(found)
+    assert named(found[case.found_by], case.names)
+
+
+def fit_manifest(folder: Path) -> None:
+    """Make the manifest say of every file what is so."""
+    manifest = json.loads((folder / MANIFEST).read_text())
+    for one in manifest["files"]:
+        path = folder / one["path"]
+        with path.open("rb") as file:
+            one["sha256"] = file_digest(file, "sha256").hexdigest()
+        one["bytes"] = path.stat().st_size
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+
+
+def test_there_are_as_many_cases_as_promised() -> None:
+    """Thirty kinds of damage and more, and every check is what finds one of them, or has to speak beside it."""
+    cases = [*IN_THE_DATABASE.values(), *IN_THE_FOLDER.values()]
+    assert len(cases) >= 30
+    assert OFFICE
+    assert {check.name for check in checks()} == {name for case in cases for name in (case.found_by, *case.also)}

@@ -1,0 +1,109 @@
+"""What every check has to be, and an audit of ledgers of any kind."""
+
+import ast
+from contextlib import closing
+from importlib.util import find_spec
+from pathlib import Path
+
+import duckdb
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.reports.audit.checks import AUDIT, BREACH, FIGURES, NOTHING, Check, carry_out, named_checks
+from app.reports.audit.judge import FIRST, audit_folder, checks
+from domain.ledger.journal import Transaction
+from sinks.archive.snapshot import About, take
+from sinks.ledger.writer import PostgresLedger
+from sinks.migrations import migrate
+from tests.app.surroundings import ROOT, open_database
+from tests.domain.ledger.ledger_workloads import ACCOUNTS, WORKLOADS
+
+ABOUT = About(None, "2026-01-31T12:00:00Z", "closest")
+NO_ROOM = ("operators", "domain.ledger.fold", "domain.ledger.judge", "domain.ledger.plain", "domain.ledger.memory")
+NO_ROOM += ("domain.pairing", "sinks.ledger.writer")
+
+
+@pytest.mark.parametrize("path", sorted(AUDIT.glob("I*.sql")), ids=lambda path: path.stem)
+def test_every_check_says_what_holds_and_what_a_row_is(path: Path) -> None:
+    """An auditor reads first what is promised, then what a row means; views know the paths, and no check does."""
+    lines = path.read_text().splitlines()
+    assert lines[0].startswith(f"-- {path.stem.split('_')[0]}: ")
+    assert 1 == sum(line.startswith("-- A row is ") for line in lines)
+    assert 1 == sum(line.startswith(FIGURES) for line in lines)
+    assert [] == [line for line in lines if "read_parquet" in line or "getvariable" in line]
+
+
+def imported(module: str, seen: set[str]) -> set[str]:
+    """Every module of ours that a module imports, and those that these import."""
+    spec = find_spec(module)
+    if module in seen or spec is None or spec.origin is None or not Path(spec.origin).is_relative_to(ROOT):
+        return seen
+    seen.add(module)
+    for node in ast.walk(ast.parse(Path(spec.origin).read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for name in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names)):
+                if name.split(".")[0] in ("domain", "operators", "sinks", "connectors", "flows", "app"):
+                    _try(name, seen)
+    return seen
+
+
+def _try(name: str, seen: set[str]) -> None:
+    try:
+        imported(name, seen)
+    except ModuleNotFoundError:
+        return
+
+
+def test_who_judges_knows_nothing_of_who_wrote() -> None:
+    """Neither the ledger's fold nor the pairing of legs is in what an audit of a folder is made of, however far one follows."""
+    found = imported("app.reports.audit.judge", set())
+    assert {"app.reports.audit.bodies", "domain.ledger.body", "sinks.archive.manifest"} <= found
+    assert [] == [name for name in found if name.startswith(NO_ROOM)]
+
+
+def test_what_cannot_be_judged_has_not_passed() -> None:
+    """A check that DuckDB breaks off is a breach that says why; over nothing it is neither that nor a pass."""
+    broken = Check("I3_x", "", "", lambda opened: opened.execute("SELECT 'x'::BIGINT").fetchall() and (1, 0, []))
+    empty = Check("I3_y", "", "", lambda _: (0, 0, []))
+    with duckdb.connect() as opened:
+        assert BREACH == carry_out(broken, opened).verdict
+        assert "Could not convert" in str(carry_out(broken, opened).rows[0]["cannot_be_judged"])
+        assert NOTHING == carry_out(empty, opened).verdict
+
+
+@pytest.mark.postgres
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(WORKLOADS, st.integers(1, 12))
+def test_any_ledger_passes(
+    server: str, tmp_path_factory: pytest.TempPathFactory, work: list[Transaction], size: int
+) -> None:
+    """Whatever is posted, with holds, groups, repeats, conflicts and mistakes, in whatever batches: its books are in order."""
+    folder = tmp_path_factory.mktemp("any") / "taken"
+    with open_database(server) as dsn:
+        migrate(dsn)
+        with closing(PostgresLedger(dsn, accounts=ACCOUNTS)) as ledger:
+            for start in range(0, len(work), size):
+                ledger.post(work[start : start + size])
+        take(dsn, {}, folder, ABOUT)
+    report = audit_folder(folder)
+    assert [] == [check for check in report["checks"] if check["verdict"] == BREACH]
+    assert "pass" == report["verdict"]
+
+
+@pytest.mark.postgres
+def test_an_empty_ledger_has_nothing_to_check(server: str, tmp_path: Path) -> None:
+    """It passes, and no check has passed over anything but the accounts; where pairs depend on the order, none is judged."""
+    with open_database(server) as dsn:
+        migrate(dsn)
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            assert connection.execute("SELECT count(*) FROM ledger.tx").fetchone() == (0,)
+        take(dsn, {}, tmp_path / "taken", ABOUT._replace(pairing="first"))
+    report = audit_folder(tmp_path / "taken")
+    found = {check["name"]: check["verdict"] for check in report["checks"]}
+    assert "pass" == report["verdict"]
+    assert "not judged" == found.pop("I2_every_group_of_legs_is_paired_as_well_as_can_be")
+    assert {NOTHING} == {said for name, said in found.items() if "account" not in name}
+    assert FIRST in {check["why"] for check in report["checks"]}
+    assert len(named_checks()) + 3 == len(checks())
