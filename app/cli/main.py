@@ -3,7 +3,7 @@
 Reports are for people; with `--json` they are one JSON object on standard output and nothing else. A trouble that a person
 can mend is one sentence on standard error and an exit code of its own: 78 a setting or a missing part, 75 another writer,
 70 books that contradict each other, 69 a demo that was ended before its books were settled, 3 a status of what does not run,
-1 anything else.
+1 an audit that found something, or anything else.
 """
 
 import sys

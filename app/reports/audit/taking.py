@@ -1,6 +1,7 @@
 """The snapshot that an audit is of: of what runs, or of what a demo has left, whose broker kept nothing."""
 
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from app.places.addresses import open_books
@@ -16,14 +17,15 @@ from sinks.archive.snapshot import About, take
 def take_snapshot(settings: Settings, folder: Path, *, is_live: bool) -> None:
     """Write a snapshot to a folder; with `is_live` only of what runs or is named."""
     with open_books(settings, is_live=is_live) as (dsn, kafka):
-        made_at = datetime_of(now_ms()).isoformat().replace("+00:00", "Z")
-        if kafka is None:
-            take(dsn, {}, folder, About(None, made_at, settings.pairing.rule))
-        else:
-            _with_topics(dsn, kafka, folder, About(None, made_at, settings.pairing.rule))
+        snapshot_of(dsn, kafka, folder, settings.pairing.rule)
 
 
-def _with_topics(dsn: str, kafka: KafkaSettings, folder: Path, about: About) -> None:
+def snapshot_of(dsn: str, kafka: KafkaSettings | None, folder: Path, pairing: str) -> None:
+    """Write a snapshot of a ledger, and of all topics of a broker if there is one."""
+    about = About(None, datetime_of(now_ms()).isoformat().replace("+00:00", "Z"), pairing)
+    if kafka is None:
+        take(dsn, {}, folder, about)
+        return
     with closing(Peek(kafka)) as peek:
-        topics = {name: (lambda name=name: peek.everything(name)) for name in BY_NAME}
+        topics = {name: partial(peek.everything, name) for name in BY_NAME}
         take(dsn, topics, folder, about._replace(cluster_id=peek.cluster_id()))

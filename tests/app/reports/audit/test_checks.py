@@ -13,10 +13,13 @@ from hypothesis import strategies as st
 
 from app.reports.audit.checks import AUDIT, BREACH, FIGURES, NOTHING, Check, carry_out, named_checks
 from app.reports.audit.judge import FIRST, audit_folder, checks
+from domain.ledger.accounts import CHART
 from domain.ledger.journal import Transaction
+from domain.ledger.leaves import on_leaves, with_leaves
 from sinks.archive.snapshot import About, take
 from sinks.ledger.writer import PostgresLedger
 from sinks.migrations import migrate
+from tests.app.reports.audit.audited import replayed
 from tests.app.surroundings import ROOT, open_database
 from tests.domain.ledger.ledger_workloads import ACCOUNTS, WORKLOADS
 
@@ -107,3 +110,21 @@ def test_an_empty_ledger_has_nothing_to_check(server: str, tmp_path: Path) -> No
     assert {NOTHING} == {said for name, said in found.items() if "account" not in name}
     assert FIRST in {check["why"] for check in report["checks"]}
     assert len(named_checks()) + 3 == len(checks())
+
+
+@pytest.mark.postgres
+def test_trades_on_leaves_are_judged_as_others(server: str, tmp_path: Path) -> None:
+    """User trades that are spread over shards book the leaves of an account, and every check of them sums over these."""
+    shards, booked = (0, 2, 3), replayed().ledger.transactions()
+    with open_database(server) as dsn:
+        migrate(dsn)
+        for shard in shards:
+            own = filter(None, (on_leaves(one, shards, shard) for one in booked))
+            with closing(PostgresLedger(dsn, shard, accounts=with_leaves(CHART, shards))) as ledger:
+                ledger.post([*own])
+        take(dsn, {}, tmp_path / "taken", ABOUT)
+    report = audit_folder(tmp_path / "taken")
+    found = {check["name"]: check for check in report["checks"]}
+    assert "pass" == report["verdict"], [check for check in report["checks"] if check["verdict"] == BREACH]
+    assert 356 == found["I15_every_trade_books_what_its_legs_say"]["checked"]
+    assert 3 == found["I5_every_batch_follows_the_one_before"]["checked"]
