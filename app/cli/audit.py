@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.options import Config, Json
-from app.settings import Settings, read_settings
+from app.cli.options import Config, Json, settings_of
+from app.settings import Settings
 from domain.errors import ConfigError
 
 BREACHED = 1
@@ -36,14 +36,14 @@ def audit(
     A row that breaks a promise is named; the exit code is 1 then. Nothing that the writers say of themselves is taken for the
     truth: balances, hashes and pairs are made anew from entries and messages. Writers are not kept waiting.
 
-    Example: ballast audit --keep kept --html audit.html && ballast audit kept
+    Example: ballast audit --keep kept --html audit.html
     """
     from app.reports.audit.judge import audit_folder  # noqa: PLC0415 - a command loads what it needs
 
     if folder is not None and (live or keep is not None):
         msg = "a folder that was kept is neither live nor kept again; leave out DIR, or --live and --keep"
         raise ConfigError(msg)
-    with _taken(_settings(config, data), folder, keep, is_live=live) as taken:
+    with _taken(settings_of(config, data), folder, keep, is_live=live) as taken:
         report = audit_folder(taken)
         if html is not None:
             _write_page(taken, report, html)
@@ -52,13 +52,6 @@ def audit(
     _show(report, as_json)
     if report["verdict"] != "pass":
         raise typer.Exit(BREACHED)
-
-
-def _settings(config: Path | None, data: Path | None) -> Settings:
-    settings = read_settings(config)
-    if data is None:
-        return settings
-    return settings.model_copy(update={"data": settings.data.model_copy(update={"folder": data})})
 
 
 @contextmanager

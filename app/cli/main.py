@@ -18,7 +18,7 @@ from app.cli import look
 from app.cli.audit import audit
 from app.cli.exchange import exchange
 from app.cli.ledger import ledger_app
-from app.cli.options import SINCE_EVER, Config, Json, time_of
+from app.cli.options import SINCE_EVER, Config, Json, settings_of, time_of
 from app.cli.quarantine import quarantine_app
 from app.cli.showing import show, show_rows
 from app.cli.status import status
@@ -84,7 +84,7 @@ def demo(
     from app.demo.demo import DemoPlan, run_demo  # noqa: PLC0415 - a command loads what it needs
 
     plan = DemoPlan(seconds, prices, bars_per_second, trades_per_second, seed, record, settle_seconds, as_json)
-    summary = run_demo(_settings(config, data), plan)
+    summary = run_demo(settings_of(config, data), plan)
     show(summary, as_json)
     if not summary["settled"]:
         print(f"ballast: not settled, and so not judged: it waited for {summary['waited_for']}", file=sys.stderr)
@@ -115,7 +115,7 @@ def run(
     """
     from app.workers.group import run_flows  # noqa: PLC0415 - a command loads what it needs
 
-    settings = _settings(config)
+    settings = read_settings(config)
     if standby:
         settings = settings.model_copy(update={"run": settings.run.model_copy(update={"standby": True})})
     run_flows(settings, flows or ["everything"], workers, embedded=embedded)
@@ -143,7 +143,7 @@ def produce(
     if example:
         print("\n".join(console.examples_of(named)))
         return
-    kafka = find_broker(_settings(config))
+    kafka = find_broker(read_settings(config))
     if file is None:
         produced = console.produce(kafka, named, sys.stdin.buffer, check=not unchecked, each=True)
     else:
@@ -180,7 +180,7 @@ def correct(
     from app.cli import produce as console  # noqa: PLC0415 - a command loads what it needs
     from app.places.addresses import find_broker  # noqa: PLC0415
 
-    settings = _settings(config)
+    settings = read_settings(config)
     line = console.correction(settings, topic, key, why, by)
     _say_produced(
         FACTS_CORRECTIONS.name,
@@ -204,7 +204,7 @@ def replay(
     """
     from app.replay.replay import replay_folder  # noqa: PLC0415 - a command loads what it needs
 
-    show({"lines": replay_folder(_settings(config), folder, out, batch_size, workers)}, as_json)
+    show({"lines": replay_folder(read_settings(config), folder, out, batch_size, workers)}, as_json)
 
 
 @app.command()
@@ -223,7 +223,7 @@ def alerts(
     from app.reports.alerts import read_alerts  # noqa: PLC0415 - a command loads what it needs
     from app.reports.ledger import find_ledger  # noqa: PLC0415
 
-    show_rows(read_alerts(find_ledger(_settings(config)), since or SINCE_EVER), "alerts", as_json)
+    show_rows(read_alerts(find_ledger(read_settings(config)), since or SINCE_EVER), "alerts", as_json)
 
 
 @app.command()
@@ -235,7 +235,7 @@ def migrate(config: Config = None, as_json: Json = False) -> None:
     from app.places.addresses import find_places  # noqa: PLC0415
     from app.places.places import prepare  # noqa: PLC0415 - a command loads what it needs
 
-    places = find_places(_settings(config))
+    places = find_places(read_settings(config))
     migrations, topics = prepare(places.dsn, places.kafka)
     show({"migrations_applied": migrations, "topics_created": topics}, as_json)
 
@@ -248,7 +248,7 @@ def check_config(config: Config = None, as_json: Json = False) -> None:
     """
     from app.reports.config import check_settings  # noqa: PLC0415 - a command loads what it needs
 
-    report = check_settings(_settings(config))
+    report = check_settings(read_settings(config))
     show(report if as_json else report["changed"], as_json)
     for why in report["troubles"].values():
         print(f"ballast: {why}", file=sys.stderr)
@@ -328,13 +328,6 @@ def bench_posting(
         show(report, as_json)
     else:
         print_report(report)
-
-
-def _settings(config: Path | None, data: Path | None = None) -> Any:
-    settings = read_settings(config)
-    if data is None:
-        return settings
-    return settings.model_copy(update={"data": settings.data.model_copy(update={"folder": data})})
 
 
 def _lines(file: Path) -> list[bytes]:

@@ -7,11 +7,21 @@ from uuid import UUID
 
 import typer
 
+from app.settings import Settings, read_settings
+
 Config = Annotated[Path | None, typer.Option("--config", help="A settings file; ballast.toml if there is one.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
 SINCE_EVER, FOR_EVER = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 """What people write as 0001-01-01 and 9999-12-31; a day less, so that no zone and no moment more leads beyond."""
+
+
+def settings_of(config: Path | None, data: Path | None) -> Settings:
+    """Return the settings of a file, with the data folder that was named beside it, if one was."""
+    settings = read_settings(config)
+    if data is None:
+        return settings
+    return settings.model_copy(update={"data": settings.data.model_copy(update={"folder": data})})
 
 
 def time_of(text: str) -> datetime:

@@ -33,6 +33,10 @@ FROM read_parquet(?) GROUP BY currency, layer ORDER BY currency, layer
 """
 
 
+_NUMBERS = {"ledger": "batch_id", "topics": "offset"}
+"""What the first and the last of a file are told of."""
+
+
 class About(NamedTuple):
     """What a snapshot says of itself that is not in its rows: its cluster, if it has one, its time, and the rule of pairing."""
 
@@ -98,8 +102,8 @@ def _file(opened: Duck, kept: Kept, folder: Path, path: Path, holes: Sequence[tu
     path.parent.mkdir(parents=True, exist_ok=True)
     write_parquet(opened, kept, rows, path)
     rows.unlink()
-    names = {one.name for one in kept.columns}
-    number = next((name for name in ("batch_id", "offset") if name in names and kept.folder != "treasury/quarantine"), None)
+    number = _NUMBERS.get(kept.folder.split("/")[0])
+    number = number if number in [one.name for one in kept.columns] else None
     asked = f'min("{number}"), max("{number}")' if number else "NULL, NULL"
     found = opened.execute(f"SELECT count(*), {asked} FROM read_parquet(?)", [str(path)]).fetchone()  # noqa: S608
     assert found is not None, "a count is a row"  # noqa: S101

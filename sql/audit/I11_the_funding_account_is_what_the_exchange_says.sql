@@ -1,13 +1,13 @@
 -- I11: what an exchange says is in our funding account is what our books have there, up to the event that it says it as
 -- of.
--- A row is a venue with both, in satoshis. Lines of cash that the flows had not passed are added from the topic.
+-- A row is a venue with both, in satoshis. Not counted is what a person had forgotten. Lines of cash that the flows had not passed are added from the topic.
 -- By hand: as the head of views.sql shows.
 WITH newest AS (
     SELECT said ->> '$.venue' AS venue,
-        arg_max(CAST(said ->> '$.funding_sats' AS DECIMAL(38, 0)), (sequence, at_ms)) AS expected,
+        arg_max(TRY_CAST(said ->> '$.funding_sats' AS DECIMAL(38, 0)), (sequence, at_ms)) AS expected,
         max(sequence) AS sequence
-    FROM (SELECT *, CAST(said ->> '$.sequence' AS BIGINT) AS sequence FROM told WHERE topic = 'venue.balances') b
-    WHERE at_ms < (SELECT at_ms FROM passed) AND sequence IS NOT NULL
+    FROM fact
+    WHERE topic = 'venue.balances' AND at_ms < (SELECT at_ms FROM passed) AND sequence IS NOT NULL AND is_forgotten IS NOT TRUE
     GROUP BY 1
 ),
 booked AS (
@@ -18,19 +18,20 @@ booked AS (
     GROUP BY ALL
 ),
 told_of AS (
-    SELECT said ->> '$.venue' AS venue, said ->> '$.id' AS id, CAST(said ->> '$.sequence' AS BIGINT) AS sequence,
-        CAST(said ->> '$.amount_sats' AS DECIMAL(38,
-            0)) * CASE said ->> '$.kind' WHEN 'pocket_transfer' THEN -1 ELSE 1 END AS sats
+    SELECT said ->> '$.venue' AS venue, said ->> '$.id' AS id, TRY_CAST(said ->> '$.sequence' AS BIGINT) AS sequence,
+        TRY_CAST(said ->> '$.amount_sats' AS DECIMAL(38, 0))
+        * CASE said ->> '$.kind' WHEN 'pocket_transfer' THEN -1 ELSE 1 END AS sats
     FROM told WHERE topic = 'venue.cashflows' AND at_ms >= (SELECT at_ms FROM passed)
         AND said ->> '$.kind' IN ('pocket_transfer', 'deposit', 'withdrawal', 'withdrawal_fee')
 ),
 flow AS (
-    SELECT * FROM booked
-    UNION ALL SELECT * FROM told_of WHERE (venue, id) NOT IN (SELECT (venue, id) FROM booked)
+    SELECT venue, sequence, sats, 0 AS late FROM booked
+    UNION ALL SELECT venue, sequence, 0, sats FROM told_of WHERE (venue, id) NOT IN (SELECT (venue, id) FROM booked)
 )
-SELECT n.venue, n.sequence, n.expected, coalesce(sum(f.sats), 0) AS found
+SELECT n.venue, n.sequence, n.expected, coalesce(sum(f.sats), 0) AS found, coalesce(sum(f.late), 0) AS not_yet
 FROM newest n LEFT JOIN flow f ON f.venue = n.venue AND f.sequence <= n.sequence
-GROUP BY n.venue, n.sequence, n.expected HAVING n.expected <> coalesce(sum(f.sats), 0)
+GROUP BY n.venue, n.sequence, n.expected
+HAVING n.expected NOT IN (coalesce(sum(f.sats), 0), coalesce(sum(f.sats) + sum(f.late), 0))
 ORDER BY n.venue;
 -- figures: venues that have told a balance
 SELECT count(DISTINCT said ->> '$.venue') FROM told WHERE topic = 'venue.balances'

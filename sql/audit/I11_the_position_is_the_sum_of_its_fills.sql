@@ -4,10 +4,10 @@
 -- By hand: as the head of views.sql shows.
 WITH newest AS (
     SELECT said ->> '$.venue' AS venue,
-        arg_max(CAST(said ->> '$.exposure_cents' AS DECIMAL(38, 0)), (sequence, at_ms)) AS expected,
+        arg_max(TRY_CAST(said ->> '$.exposure_cents' AS DECIMAL(38, 0)), (sequence, at_ms)) AS expected,
         max(sequence) AS sequence
-    FROM (SELECT *, CAST(said ->> '$.sequence' AS BIGINT) AS sequence FROM told WHERE topic = 'venue.positions') p
-    WHERE at_ms < (SELECT at_ms FROM passed) AND sequence IS NOT NULL
+    FROM fact
+    WHERE topic = 'venue.positions' AND at_ms < (SELECT at_ms FROM passed) AND sequence IS NOT NULL AND is_forgotten IS NOT TRUE
         AND coalesce(said ->> '$.instrument', 'BTC-USD-SWAP') = 'BTC-USD-SWAP'
     GROUP BY 1
 ),
@@ -19,17 +19,18 @@ booked AS (
     GROUP BY ALL
 ),
 told_of AS (
-    SELECT said ->> '$.venue' AS venue, said ->> '$.id' AS id, CAST(said ->> '$.sequence' AS BIGINT) AS sequence,
-        CAST(said ->> '$.contracts' AS DECIMAL(34, 0)) * 10000 AS cents
+    SELECT said ->> '$.venue' AS venue, said ->> '$.id' AS id, TRY_CAST(said ->> '$.sequence' AS BIGINT) AS sequence,
+        TRY_CAST(said ->> '$.contracts' AS DECIMAL(34, 0)) * 10000 AS cents
     FROM told WHERE topic = 'venue.fills' AND at_ms >= (SELECT at_ms FROM passed) AND said ->> '$.contracts' IS NOT NULL
 ),
 fill AS (
-    SELECT * FROM booked
-    UNION ALL SELECT * FROM told_of WHERE (venue, id) NOT IN (SELECT (venue, id) FROM booked)
+    SELECT venue, sequence, cents, 0 AS late FROM booked
+    UNION ALL SELECT venue, sequence, 0, cents FROM told_of WHERE (venue, id) NOT IN (SELECT (venue, id) FROM booked)
 )
-SELECT n.venue, n.sequence, n.expected, coalesce(sum(f.cents), 0) AS found
+SELECT n.venue, n.sequence, n.expected, coalesce(sum(f.cents), 0) AS found, coalesce(sum(f.late), 0) AS not_yet
 FROM newest n LEFT JOIN fill f ON f.venue = n.venue AND f.sequence <= n.sequence
-GROUP BY n.venue, n.sequence, n.expected HAVING n.expected <> coalesce(sum(f.cents), 0)
+GROUP BY n.venue, n.sequence, n.expected
+HAVING n.expected NOT IN (coalesce(sum(f.cents), 0), coalesce(sum(f.cents) + sum(f.late), 0))
 ORDER BY n.venue;
 -- figures: venues that have told a position
 SELECT count(DISTINCT said ->> '$.venue') FROM told WHERE topic = 'venue.positions'

@@ -19,15 +19,15 @@ compared AS (
         {
             'name': 'amount',
             'expected': CAST(abs(coalesce(
-                CAST(f.said ->> '$.contracts' AS DECIMAL(34, 0)) * 10000,
-                    CAST(f.said ->> '$.amount_sats' AS DECIMAL(38, 0))
+                TRY_CAST(f.said ->> '$.contracts' AS DECIMAL(34, 0)) * 10000,
+                    TRY_CAST(f.said ->> '$.amount_sats' AS DECIMAL(38, 0))
             )) AS VARCHAR),
             'found': CAST(abs(b.amount) AS VARCHAR)
         },
         {'name': 'order', 'expected': f.said ->> '$.client_order_id', 'found': b.meta ->> '$.client_order_id'},
         {
             'name': 'price',
-            'expected': CAST(CAST(f.said ->> '$.price_usd' AS DECIMAL(38, 18)) AS VARCHAR),
+            'expected': CAST(TRY_CAST(f.said ->> '$.price_usd' AS DECIMAL(38, 18)) AS VARCHAR),
             'found': CAST(CAST(b.meta ->> '$.price_usd' AS DECIMAL(38, 18)) AS VARCHAR)
         }
     ]) AS one

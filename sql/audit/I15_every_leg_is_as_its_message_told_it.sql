@@ -11,14 +11,14 @@ word AS (
 ),
 compared AS (
     SELECT l.tx_id, l.leg_id, l.leg, w.source, w."offset", w.said,
-        abs(CAST(w.said ->> '$.settlement_amount' AS DECIMAL(38, 0))) = CAST(l.leg ->> '$.amount' AS DECIMAL(38, 0))
+        abs(TRY_CAST(w.said ->> '$.settlement_amount' AS DECIMAL(38, 0))) = CAST(l.leg ->> '$.amount' AS DECIMAL(38, 0))
         AND w.said ->> '$.settlement_currency' = l.leg ->> '$.currency'
         AND w.said ->> '$.direction' = l.leg ->> '$.direction'
         AND w.said ->> '$.memo' IS NOT DISTINCT FROM l.leg ->> '$.memo'
         AND coalesce(w.said ->> '$.settlement_method', 'SettlementViaIntraLedger') = l.leg ->> '$.method'
         AND coalesce(w.said ->> '$.status', 'SUCCESS') = 'SUCCESS'
         AND coalesce(abs(
-            TRY(CAST(l.leg ->> '$.amount' AS DECIMAL(20, 0)) * CAST(coalesce(w.said ->> '$.cents_per_unit',
+            TRY(CAST(l.leg ->> '$.amount' AS DECIMAL(20, 0)) * TRY_CAST(coalesce(w.said ->> '$.cents_per_unit',
                 '1') AS DECIMAL(18, 12)))
             - CAST(l.leg ->> '$.cents' AS DECIMAL(26, 0))
         ) < 0.501, TRUE) AS fits

@@ -5,8 +5,8 @@
 WITH judged AS (
     SELECT template, meta ->> '$.venue' AS venue, coalesce(meta ->> '$.event_id', meta ->> '$.flow_id') AS id FROM tx
     UNION ALL
-    SELECT template, payload ->> '$.meta.venue', coalesce(payload ->> '$.meta.event_id', payload ->> '$.meta.flow_id')
-    FROM reject
+    SELECT template, said ->> '$.meta.venue', coalesce(said ->> '$.meta.event_id', said ->> '$.meta.flow_id')
+    FROM refused
 ),
 named AS (
     SELECT CASE WHEN template IN ('FILL_BOUGHT', 'FILL_SOLD') THEN 'venue.fills' ELSE 'venue.cashflows' END AS topic,

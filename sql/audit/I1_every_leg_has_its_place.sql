@@ -10,9 +10,13 @@ WITH leg AS (
 ),
 live AS (SELECT unnest([btc_id, usd_id]) AS leg_id, 'trade ' || tx_id AS place FROM trade WHERE taken_back_by IS NULL),
 word AS (
-    SELECT decode(key) AS leg_id,
-        arg_max(CASE value WHEN ''::BLOB THEN 'let go' ELSE decode(value) ->> '$.state' END, "offset") AS state
-    FROM message WHERE topic = 'legs.waiting' GROUP BY 1
+    SELECT leg_id, arg_max(state, "offset") AS state FROM (
+        SELECT TRY(decode(key)) AS leg_id, 'let go' AS state, "offset" FROM message
+        WHERE topic = 'legs.waiting' AND value = ''::BLOB
+        UNION ALL
+        SELECT said ->> '$.leg_id', said ->> '$.state', "offset" FROM told WHERE topic = 'legs.waiting'
+    ) w
+    WHERE leg_id IS NOT NULL AND state IS NOT NULL GROUP BY leg_id
 ),
 waiting AS (SELECT leg_id, state AS place FROM word WHERE state IN ('waiting', 'pending', 'too_old')),
 aside AS (
@@ -24,8 +28,8 @@ aside AS (
     UNION
     SELECT unnest([btc_id, usd_id]), 'taken back' FROM trade WHERE is_taken_back_by_hand
     UNION
-    SELECT unnest([payload ->> '$.meta.btc_leg.id', payload ->> '$.meta.usd_leg.id']), 'rejected'
-    FROM reject WHERE template IN ('USER_BUYS_USD', 'USER_SELLS_USD')
+    SELECT unnest([said ->> '$.meta.btc_leg.id', said ->> '$.meta.usd_leg.id']), 'rejected'
+    FROM refused WHERE template IN ('USER_BUYS_USD', 'USER_SELLS_USD')
         AND CAST(tx_id AS VARCHAR) NOT IN (SELECT meta ->> '$.rebooks' FROM tx WHERE source = 'console/rebookings')
 ),
 place AS (

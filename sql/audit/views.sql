@@ -95,11 +95,23 @@ LEFT JOIN quarantine q ON q.topic = m.topic AND q.partition = m.partition AND q.
     AND q.raw = m.value
 WHERE q.topic IS NULL AND m.value <> ''::BLOB;
 
+-- What exchanges said of our accounts, and whether a person has had it forgotten since (`ballast correct`).
+CREATE OR REPLACE VIEW fact AS
+SELECT t.*, TRY_CAST(t.said ->> '$.sequence' AS BIGINT) AS sequence, t.at_ms <= (
+    SELECT max(c.at_ms) FROM told c
+    WHERE c.topic = 'facts.corrections' AND c.said ->> '$.topic' = t.topic AND c.said ->> '$.key' = t.said ->> '$.venue'
+) AS is_forgotten
+FROM told t
+WHERE t.topic IN ('venue.positions', 'venue.balances');
+
 -- Derived ------------------------------------------------------------------------------------------------------------------
 
 -- What an entry moves: debits count up, credits down.
 CREATE OR REPLACE VIEW moved AS
 SELECT e.*, CASE e.side WHEN 1 THEN e.amount ELSE -e.amount END AS moved FROM entry e;
+
+-- What was rejected, as JSON; nothing where that has what no reader of JSON takes, which is a reason to reject it.
+CREATE OR REPLACE VIEW refused AS SELECT *, TRY(CAST(payload AS JSON)) AS said FROM reject;
 
 -- Bookings of user trades with the legs that they name. One that was taken back, by a person or by a better pair, is
 -- not live.

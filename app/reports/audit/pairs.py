@@ -28,7 +28,7 @@ ORDER BY at_ms, source, "offset"
 _LIVE = """
 SELECT btc_id, usd_id FROM trade WHERE taken_back_by IS NULL OR is_taken_back_by_hand
 UNION ALL
-SELECT payload ->> '$.meta.btc_leg.id', payload ->> '$.meta.usd_leg.id' FROM reject
+SELECT said ->> '$.meta.btc_leg.id', said ->> '$.meta.usd_leg.id' FROM refused
 WHERE template IN ('USER_BUYS_USD', 'USER_SELLS_USD')
     AND CAST(tx_id AS VARCHAR) NOT IN (SELECT meta ->> '$.rebooks' FROM tx WHERE source = 'console/rebookings')
 """

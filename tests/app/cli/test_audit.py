@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from app.reports.audit.judge import checks
+from connectors.embedded.postgres import embedded_postgres
 from sinks.migrations import migrate
 from tests.app.conftest import Ballast
 from tests.app.reports.audit.audited import fill_books, take_books
@@ -77,6 +78,16 @@ def test_a_breach_is_named_and_ends_with_one(ballast: Ballast, server: str, tmp_
     assert ["STABLESATS_OMNIBUS"] == re.findall(r"<td class=\"\">settled_debit</td><td class=\"\">(\w+)</td>", page)
     assert 2 == page.count("<svg ")
     assert [] == re.findall(r"(?:src|href)=|<script|https?:", page)
+
+
+def test_what_a_demo_has_left_is_judged(ballast: Ballast, folder: Path) -> None:
+    """Its ledger is started for as long as it is read, its broker kept nothing; with `--live` it is not touched."""
+    with embedded_postgres(folder / "postgres") as dsn:
+        migrate(dsn)
+        fill_books(dsn)
+    report = ballast("audit", "--data", str(folder), "--json")
+    assert (0, "pass", None) == (report.code, report.json()["verdict"], report.json()["system"]["cluster_id"])
+    assert_one_sentence(ballast("audit", "--data", str(folder), "--live"), "nothing runs over", "ballast demo")
 
 
 def test_what_cannot_be_judged_is_one_sentence(ballast: Ballast, kept: Path, tmp_path: Path) -> None:

@@ -424,6 +424,10 @@ IN_THE_DATABASE = {
         f"UPDATE treasury.decision SET inputs = inputs || '{{\"price_usd\": null}}' WHERE id = {ACTING} RETURNING id",
         "I12_every_decision_has_its_inputs_and_policy",
     ),
+    "a sale takes the leverage over its bound": Case(
+        f"UPDATE treasury.decision SET inputs = inputs || '{{\"trading_equity_sats\": 100}}' WHERE id = {ACTING} RETURNING id",
+        "I13_no_sale_takes_leverage_over_its_bound",
+    ),
     "a policy is not kept": Case(
         "DELETE FROM treasury.policy RETURNING version",
         "I12_every_decision_has_its_inputs_and_policy",
