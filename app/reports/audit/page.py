@@ -18,6 +18,9 @@ from sinks.archive.parquet import duck
 
 PLOTS = ("plots_liability_and_short", "plots_entries_per_day", "plots_balances_by_account")
 WIDTH, HEIGHT, MARGIN = 760, 220, 8
+TOP, ROOM = 23, 174
+"""Where what is drawn begins below the words, and how high it is at most."""
+
 POINTS_MAX = 600
 """A line has no more points than a screen shows."""
 
@@ -35,7 +38,7 @@ Table = Sequence[Mapping[str, Any]]
 
 
 class Line(NamedTuple):
-    """A line of a plot: its name, and a value for each place."""
+    """A line of a plot: its name, and a value for each time."""
 
     name: str
     values: Sequence[int]
@@ -71,7 +74,8 @@ def _parts(report: Mapping[str, Any], owed: Table, entries: Table, balances: Tab
         if check["rows"]:
             yield f"<h2>{escape(check['name'])}</h2><p>{check['breaches']} rows, of which the first:</p>{table(check['rows'])}"
     yield "<h2>What is owed, and the short that stands against it</h2>"
-    yield lines([Line("owed", _column(owed, "liability_cents")), Line("short", _column(owed, "short_cents"))], *_ends(owed))
+    drawn = [Line("owed", _column(owed, "liability_cents")), Line("short", _column(owed, "short_cents"))]
+    yield lines(drawn, _column(owed, "at_us"), "cents")
     yield "<h2>Entries per day</h2>"
     yield bars([(row["day"], row["entries"]) for row in entries])
     yield f"<h2>Balances by account</h2>{table(balances)}</html>"
@@ -79,13 +83,6 @@ def _parts(report: Mapping[str, Any], owed: Table, entries: Table, balances: Tab
 
 def _column(rows: Table, name: str) -> list[int]:
     return [int(row[name]) for row in rows]
-
-
-def _ends(rows: Table) -> tuple[str, str]:
-    if not rows:
-        return "", ""
-    first, last = (datetime_of(int(rows[place]["at_us"]) // 1000).strftime("%Y-%m-%d %H:%M") for place in (0, -1))
-    return first, last
 
 
 def table(rows: Table) -> str:
@@ -105,32 +102,42 @@ def _cell(name: str, value: Any) -> str:
     return f'<td class="{escape(kind)}">{escape("" if value is None else str(value))}</td>'
 
 
-def lines(drawn: Sequence[Line], first: str, last: str) -> str:
-    """Return lines over one scale, from zero or below; the places are as far apart as they are many."""
-    every = [value for line in drawn for value in line.values]
-    if not every:
+def lines(drawn: Sequence[Line], at_us: Sequence[int], unit: str) -> str:
+    """Return lines over one scale, which has zero on it, from the first time to the last."""
+    if not at_us:
         return "<p>Nothing.</p>"
+    every = [value for line in drawn for value in line.values]
     low, high = min(0, *every), max(1, *every)
-    paths = [_path(line, low, high, colour) for line, colour in zip(drawn, COLOURS, strict=True)]
+    paths = [_path(line, at_us, low, high, colour) for line, colour in zip(drawn, COLOURS, strict=True)]
     names = ", ".join(
         f'<tspan fill="{colour}">{escape(line.name)}</tspan>' for line, colour in zip(drawn, COLOURS, strict=True)
     )
-    said = f'<text x="{MARGIN}" y="{MARGIN + 12}" font-size="12">{names}: up to {high}</text>'
-    ends = f'<text x="{MARGIN}" y="{HEIGHT - 4}" font-size="11">{escape(first)}</text>'
-    ends += f'<text x="{WIDTH - MARGIN}" y="{HEIGHT - 4}" font-size="11" text-anchor="end">{escape(last)}</text>'
+    said = _text(MARGIN, MARGIN + 12, f"{names}: up to {high} {unit}")
+    ends = _text(MARGIN, HEIGHT - 4, _time(at_us[0])) + _text(WIDTH - MARGIN, HEIGHT - 4, _time(at_us[-1]), "end")
     return _svg("".join(paths) + said + ends)
 
 
-def _path(line: Line, low: int, high: int, colour: str) -> str:
-    values = line.values[:: -(-len(line.values) // POINTS_MAX)]
-    step = (WIDTH - 2 * MARGIN) / max(1, len(values) - 1)
-    points = " ".join(f"{MARGIN + n * step:.1f},{_height(value, low, high):.1f}" for n, value in enumerate(values))
+def _path(line: Line, at_us: Sequence[int], low: int, high: int, colour: str) -> str:
+    step = -(-len(at_us) // POINTS_MAX)
+    shown = [*list(zip(at_us, line.values, strict=True))[::step], (at_us[-1], line.values[-1])]
+    lasting = max(1, at_us[-1] - at_us[0])
+    points = " ".join(
+        f"{MARGIN + (WIDTH - 2 * MARGIN) * (at - at_us[0]) / lasting:.1f},{_height(value, low, high):.1f}"
+        for at, value in shown
+    )
     return f'<polyline fill="none" stroke="{colour}" stroke-width="1.5" points="{points}"/>'
 
 
+def _time(at_us: int) -> str:
+    return datetime_of(at_us // 1000).strftime("%Y-%m-%d %H:%M")
+
+
+def _text(left: int, top: int, said: str, anchor: str = "start") -> str:
+    return f'<text x="{left}" y="{top}" font-size="12" text-anchor="{anchor}">{said}</text>'
+
+
 def _height(value: int, low: int, high: int) -> float:
-    room = HEIGHT - 2 * MARGIN - 30
-    return MARGIN + 15 + room * (high - value) / (high - low)
+    return TOP + ROOM * (high - value) / (high - low)
 
 
 def bars(counted: Sequence[tuple[str, int]]) -> str:
@@ -140,15 +147,14 @@ def bars(counted: Sequence[tuple[str, int]]) -> str:
         return "<p>Nothing.</p>"
     high, width = max(count for _, count in shown), (WIDTH - 2 * MARGIN) / len(shown)
     drawn = [_bar(MARGIN + n * width, width, count / high, f"{day}: {count}") for n, (day, count) in enumerate(shown)]
-    said = f'<text x="{MARGIN}" y="{MARGIN + 8}" font-size="12">up to {high} a day</text>'
-    ends = f'<text x="{MARGIN}" y="{HEIGHT - 4}" font-size="11">{escape(shown[0][0])} to {escape(shown[-1][0])}</text>'
+    said = _text(MARGIN, MARGIN + 8, f"up to {high} a day")
+    ends = _text(MARGIN, HEIGHT - 4, f"{escape(shown[0][0])} to {escape(shown[-1][0])}")
     return _svg("".join(drawn) + said + ends)
 
 
 def _bar(left: float, width: float, share: float, said: str) -> str:
-    room = HEIGHT - 2 * MARGIN - 30
-    place = f'x="{left:.1f}" y="{MARGIN + 15 + room * (1 - share):.1f}"'
-    size = f'width="{max(1.0, min(width - 1, 80)):.1f}" height="{room * share:.1f}"'
+    place = f'x="{left:.1f}" y="{TOP + ROOM * (1 - share):.1f}"'
+    size = f'width="{max(1.0, min(width - 1, 80)):.1f}" height="{ROOM * share:.1f}"'
     return f'<rect {place} {size} fill="{COLOURS[0]}"><title>{escape(said)}</title></rect>'
 
 
