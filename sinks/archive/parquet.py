@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 
-from domain.errors import BallastError
+from domain.errors import BallastError, ConfigError
 from domain.proof.rows import NULL
 from sinks.archive.tables import Kept
 
@@ -46,6 +46,9 @@ def write_parquet(opened: Duck, kept: Kept, rows: Path, file: Path) -> None:
             """,  # noqa: S608 - names of columns and of a folder of ours
             [str(rows)],
         )
+    except duckdb.IOException as error:
+        msg = f"{file} cannot be written to: {str(error).splitlines()[0]}"
+        raise ConfigError(msg) from error
     except duckdb.Error as error:
         said = str(error).splitlines()[0]
         msg = f"{kept.folder} has a row that no archive can hold: {said}; ballast ledger verify tells more"

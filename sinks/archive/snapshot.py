@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import NamedTuple
 
 from domain.errors import ConfigError
@@ -31,8 +32,6 @@ SELECT currency, CAST(layer AS VARCHAR) AS layer, CAST(coalesce(sum(amount) FILT
     CAST(coalesce(sum(amount) FILTER (WHERE side = -1), 0) AS VARCHAR) AS credits
 FROM read_parquet(?) GROUP BY currency, layer ORDER BY currency, layer
 """
-
-
 _NUMBERS = {"ledger": "batch_id", "topics": "offset"}
 """What the first and the last of a file are told of."""
 
@@ -47,39 +46,53 @@ class About(NamedTuple):
 
 def take(dsn: str, topics: Topics, folder: Path, about: About) -> None:
     """Write a snapshot to a folder that is not there yet, or empty. ConfigError when it cannot be written to."""
-    if folder.exists() and any(folder.iterdir()):
-        msg = f"{folder} has something in it; name a new folder for a snapshot"
-        raise ConfigError(msg)
     folder = folder.resolve()
-    beside = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
-        beside.mkdir(parents=True)
+        if folder.exists() and any(folder.iterdir()):
+            msg = f"{folder} has something in it; name a new folder for a snapshot"
+            raise ConfigError(msg)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    try:
         _take(dsn, topics, beside, about)
         beside.replace(folder)
         _sync(folder.parent)
     except OSError as error:
-        msg = f"{folder} cannot be written to: {error.strerror}"
-        raise ConfigError(msg) from error
+        raise _unwritable(folder, error) from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def _unwritable(folder: Path, error: OSError) -> ConfigError:
+    return ConfigError(f"{folder} cannot be written to: {error.strerror}")
 
 
 def _take(dsn: str, topics: Topics, folder: Path, about: About) -> None:
     scratch = folder / "scratch"
     scratch.mkdir()
     with duck(scratch) as opened:
-        with connect(dsn, "reader", "snapshot") as connection, snapshot(connection):
-            system = System(about.cluster_id, _database(connection))
-            files = [_table(connection, opened, kept, folder) for kept in (*LEDGER, *TREASURY)]
-        files.append(_nothing(opened, folder))
-        for name, read in topics.items():
-            files += _topic(opened, folder, name, read())
+        system, copies = _copied(dsn, scratch, about)
+        files = [one for name, read in topics.items() for one in _topic(opened, folder, name, read())]
+        files += [_file(opened, kept, rows, folder / kept.folder / "all.parquet", folder) for kept, rows in copies]
+        files.append(_no_messages(opened, folder))
         sums = _sums(opened, folder)
     shutil.rmtree(scratch)
     write_about(folder, system, about.made_at, about.pairing)
-    write_manifest(folder, system, files, sums)
+    write_manifest(folder, system, sorted(files), sums)
     for path in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
         _sync(path)
+
+
+def _copied(dsn: str, scratch: Path, about: About) -> tuple[System, list[tuple[Kept, Path]]]:
+    """Copy all tables as text, of one moment that lasts no longer than that; nobody's dead rows wait for a compression."""
+    copies: list[tuple[Kept, Path]] = []
+    with connect(dsn, "reader", "snapshot") as connection, snapshot(connection):
+        for kept in (*LEDGER, *TREASURY):
+            copies.append((kept, scratch / f"{kept.folder.replace('/', '.')}.csv"))
+            _copy(connection, *copies[-1])
+        return System(about.cluster_id, _database(connection)), copies
 
 
 def _database(connection: Connection) -> str:
@@ -88,17 +101,15 @@ def _database(connection: Connection) -> str:
     return str(found[0]) if found else ""
 
 
-def _table(connection: Connection, opened: Duck, kept: Kept, folder: Path) -> Filed:
+def _copy(connection: Connection, kept: Kept, rows: Path) -> None:
     assert kept.table is not None, "tables of Postgres have queries"  # noqa: S101
-    rows = folder / "scratch" / "rows.csv"
     with rows.open("wb") as file, connection.cursor().copy(copied(kept.table, has_names=True)) as copy:
         for block in copy:
             file.write(block)
-    return _file(opened, kept, folder, folder / kept.folder / "all.parquet")
 
 
-def _file(opened: Duck, kept: Kept, folder: Path, path: Path, holes: Sequence[tuple[int, int]] = ()) -> Filed:
-    rows = folder / "scratch" / "rows.csv"
+def _file(opened: Duck, kept: Kept, rows: Path, path: Path, folder: Path, holes: Sequence[tuple[int, int]] = ()) -> Filed:
+    """Make a file of rows as text, which are gone then."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_parquet(opened, kept, rows, path)
     rows.unlink()
@@ -111,10 +122,11 @@ def _file(opened: Duck, kept: Kept, folder: Path, path: Path, holes: Sequence[tu
     return filed(folder, path, count, first, last, holes)
 
 
-def _nothing(opened: Duck, folder: Path) -> Filed:
-    with closing(Lines(MESSAGES, folder / "scratch" / "rows.csv")):
+def _no_messages(opened: Duck, folder: Path) -> Filed:
+    rows = folder / "scratch" / "none.csv"
+    with closing(Lines(MESSAGES, rows)):
         pass
-    return _file(opened, MESSAGES, folder, folder / "topics" / "none.parquet")
+    return _file(opened, MESSAGES, rows, folder / "topics" / "none.parquet", folder)
 
 
 def _topic(opened: Duck, folder: Path, name: str, messages: Messages) -> list[Filed]:
@@ -152,9 +164,8 @@ class _Partition:
         self._lines.close()
 
     def kept(self, opened: Duck, kept: Kept, folder: Path) -> Filed:
-        self._path.replace(self._path.with_name("rows.csv"))
         path = folder / kept.folder / f"{self._number}-{self._first}-{self._next - 1}.parquet"
-        return _file(opened, kept, folder, path, self._holes)
+        return _file(opened, kept, self._path, path, folder, self._holes)
 
 
 def _sums(opened: Duck, folder: Path) -> list[dict[str, str]]:

@@ -1,6 +1,6 @@
 """An audit of a folder: every check asked of it, and one word for all of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,9 +14,6 @@ from sinks.archive.manifest import AGAIN, Opened, open_archive
 from sinks.archive.parquet import Duck, duck
 from sinks.archive.tables import KEPT
 
-Told = Callable[[str], None]
-"""Is told the name of each check before it is carried out."""
-
 OF_PAIRING = frozenset((pairs.CHECK.name,))
 FIRST = "settings pair by the rule `first`, which depends on the order of arrival"
 
@@ -26,12 +23,12 @@ def checks() -> list[Check]:
     return sorted([*named_checks(), bodies.CHECK, pairs.CHECK, unread.CHECK], key=order)
 
 
-def audit_folder(folder: Path, tell: Told = lambda _: None) -> dict[str, Any]:
+def audit_folder(folder: Path) -> dict[str, Any]:
     """Judge a folder; ConfigError in one sentence when it is not whole, and then nothing of it is judged."""
     archive = open_archive(folder)
     with TemporaryDirectory(prefix="ballast-audit-") as scratch, duck(Path(scratch)) as opened:
         look_into(opened, archive)
-        findings = [_judged(check, opened, archive, tell) for check in checks()]
+        findings = [_judged(check, opened, archive) for check in checks()]
     return {**archive.about, "folder": str(folder), "verdict": verdict(findings), "checks": [*map(_told, findings)]}
 
 
@@ -51,8 +48,7 @@ def look_into(opened: Duck, archive: Opened) -> None:
     opened.execute(VIEWS.read_text(encoding="utf-8"))
 
 
-def _judged(check: Check, opened: Duck, archive: Opened, tell: Told) -> Finding:
-    tell(check.name)
+def _judged(check: Check, opened: Duck, archive: Opened) -> Finding:
     if check.name in OF_PAIRING and archive.about.get("pairing") != "closest":
         return Finding(check.name, check.holds, NOT_JUDGED, 0, check.of, why=FIRST)
     return carry_out(check, opened)

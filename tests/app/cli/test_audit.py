@@ -90,7 +90,7 @@ def test_what_a_demo_has_left_is_judged(ballast: Ballast, folder: Path) -> None:
     assert_one_sentence(ballast("audit", "--data", str(folder), "--live"), "nothing runs over", "ballast demo")
 
 
-def test_what_cannot_be_judged_is_one_sentence(ballast: Ballast, kept: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_judged_is_one_sentence(ballast: Ballast, books: str, kept: Path, tmp_path: Path) -> None:
     """No folder, a folder of something else, nothing that runs, and options that do not go together."""
     assert_one_sentence(ballast("audit", "nowhere"), "nowhere/archive.json cannot be read", "ballast audit --keep DIR")
     (tmp_path / "archive.json").write_text(json.dumps({"format": 1}))
@@ -98,4 +98,7 @@ def test_what_cannot_be_judged_is_one_sentence(ballast: Ballast, kept: Path, tmp
     assert_one_sentence(ballast("audit", "--data", "empty"), "nothing runs over empty", "ballast demo")
     assert_one_sentence(ballast("audit", "--live"), "nothing runs over")
     assert_one_sentence(ballast("audit", str(kept), "--live"), "neither live nor kept again")
+    named = {"BALLAST_POSTGRES__DSN": books}
+    assert_one_sentence(ballast("audit", "--keep", "archive.json", settings=named), "archive.json cannot be written to")
+    assert_one_sentence(ballast("audit", "--keep", ".", settings=named), "has something in it; name a new folder")
     assert_one_sentence(ballast("audit", str(kept), "--html", "no/where.html"), "no/where.html cannot be written to")
