@@ -30,7 +30,9 @@ SELECT btc_id, usd_id FROM trade WHERE taken_back_by IS NULL OR is_taken_back_by
 UNION ALL
 SELECT said ->> '$.meta.btc_leg.id', said ->> '$.meta.usd_leg.id' FROM refused
 WHERE template IN ('USER_BUYS_USD', 'USER_SELLS_USD')
-    AND CAST(tx_id AS VARCHAR) NOT IN (SELECT meta ->> '$.rebooks' FROM tx WHERE source = 'console/rebookings')
+    AND CAST(tx_id AS VARCHAR) NOT IN (
+        SELECT meta ->> '$.rebooks' FROM tx WHERE source = 'console/rebookings' AND meta ->> '$.rebooks' IS NOT NULL
+    )
 """
 
 

@@ -45,7 +45,7 @@ def test_a_snapshot_while_everything_runs_passes(trading: Session, tmp_path: Pat
     """Again and again while users trade and orders leave, and once all has come to rest; then every leg is judged."""
     kafka = trading.places.kafka
     with CrowdThread(kafka, 7, 40):
-        for number in range(1, 4):
+        for number in range(1, 6):
             until(lambda least=number: orders(trading) >= least, "another order")
             snapshot_of(trading.places.dsn, kafka, tmp_path / f"{number}", "closest")
             report = audit_folder(tmp_path / f"{number}")
