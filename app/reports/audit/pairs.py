@@ -9,7 +9,7 @@ taken in order of worth, and each either waits or is paired with the next of the
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from typing import NamedTuple
 
@@ -36,11 +36,15 @@ WHERE template IN ('USER_BUYS_USD', 'USER_SELLS_USD')
 """
 
 
+Group = tuple[str, ...]
+"""What partners share: second, side, method, and the memo that names a journal, or nothing."""
+
+
 class Told(NamedTuple):
     """A leg as the words on it come to; `group` is what partners share, and `is_new` says that the flows had not passed it."""
 
     id: str
-    group: tuple[str, ...]
+    group: Group
     currency: str
     cents: int
     is_named: bool
@@ -61,24 +65,30 @@ class Match(NamedTuple):
 
 def _ask(opened: Duck) -> tuple[int, int, Sequence[Row]]:
     legs = _legs(opened)
-    groups: defaultdict[tuple[str, ...], list[Told]] = defaultdict(list)
+    groups: defaultdict[Group, list[Told]] = defaultdict(list)
     for leg in legs.values():
         groups[leg.group].append(leg)
-    live: defaultdict[tuple[str, ...], list[tuple[str, str]]] = defaultdict(list)
-    rows: list[Row] = []
-    for btc, usd in rows_of(opened, _LIVE):
-        known = [leg for leg in (legs.get(btc), legs.get(usd)) if leg is not None]
-        if len(known) == 2 and known[0].group != known[1].group:
-            rows.append({"btc_leg": btc, "usd_leg": usd, "wrong": "its legs cannot be partners"})
-        elif known:
-            live[known[0].group].append((btc, usd))
+    live, rows = _live(opened, legs)
     judged = {group: found for group, found in groups.items() if not any(leg.is_new for leg in found)}
     for group, found in sorted(judged.items()):
         rows += _compared(group, found, live[group])
     return sum(map(len, judged.values())), len(rows), rows[:ROWS_MAX]
 
 
-def _compared(group: tuple[str, ...], legs: Sequence[Told], live: Sequence[tuple[str, str]]) -> list[Row]:
+def _live(opened: Duck, legs: Mapping[str, Told]) -> tuple[Mapping[Group, list[tuple[str, str]]], list[Row]]:
+    """Return the trades that have a leg on a topic by its group, and a row for each that cannot be one."""
+    live: defaultdict[Group, list[tuple[str, str]]] = defaultdict(list)
+    rows: list[Row] = []
+    for btc, usd in rows_of(opened, _LIVE):
+        known = [legs[name] for name in (btc, usd) if name in legs]
+        if len(known) == 2 and (known[0].group != known[1].group or known[0].currency == known[1].currency):
+            rows.append({"btc_leg": btc, "usd_leg": usd, "wrong": "its legs cannot be partners"})
+        elif known:
+            live[known[0].group].append((btc, usd))
+    return live, rows
+
+
+def _compared(group: Group, legs: Sequence[Told], live: Sequence[tuple[str, str]]) -> list[Row]:
     by_id = {leg.id: leg for leg in legs}
     if any(name not in by_id for pair in live for name in pair):
         return [] if len(legs) == 1 else [_row(group, "a trade has a leg that no topic has", legs)]
@@ -93,7 +103,7 @@ def _compared(group: tuple[str, ...], legs: Sequence[Told], live: Sequence[tuple
     return []
 
 
-def _row(group: tuple[str, ...], wrong: str, legs: Sequence[Told]) -> Row:
+def _row(group: Group, wrong: str, legs: Sequence[Told]) -> Row:
     return {"group": "/".join(group), "wrong": wrong, "legs": ", ".join(sorted(leg.id for leg in legs)[:ROWS_MAX])}
 
 

@@ -9,8 +9,9 @@ from sinks.archive.parquet import Duck
 _READ = """
 SELECT m.topic, m.partition, m."offset", m.value FROM message m
 LEFT JOIN quarantine q ON q.topic = m.topic AND q.partition = m.partition AND q."offset" = m."offset" AND q.raw = m.value
-WHERE q.topic IS NULL AND m.at_ms < (SELECT at_ms FROM passed) AND m.topic NOT IN ('legs.waiting', 'ledger.balances')
+WHERE q.topic IS NULL AND m.at_ms < (SELECT at_ms FROM passed) AND NOT (m.topic = 'ledger.balances' AND m.value = ''::BLOB)
 """
+"""A tombstone on a topic that keeps the newest word of a key says that there is none."""
 
 
 def _ask(opened: Duck) -> tuple[int, int, Sequence[Row]]:
