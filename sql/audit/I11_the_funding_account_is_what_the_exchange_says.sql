@@ -1,13 +1,14 @@
 -- I11: what an exchange says is in our funding account is what our books have there, up to the event that it says it as
 -- of.
--- A row is a venue with both, in satoshis. Not counted is what a person had forgotten. Lines of cash that the flows had not passed are added from the topic.
+-- A row is a venue with both, in satoshis. Lines of cash that the flows had not passed are added from the topic.
 -- By hand: as the head of views.sql shows.
 WITH newest AS (
     SELECT said ->> '$.venue' AS venue,
         arg_max(TRY_CAST(said ->> '$.funding_sats' AS DECIMAL(38, 0)), (sequence, at_ms)) AS expected,
         max(sequence) AS sequence
     FROM fact
-    WHERE topic = 'venue.balances' AND at_ms < (SELECT at_ms FROM passed) AND sequence IS NOT NULL AND is_forgotten IS NOT TRUE
+    WHERE topic = 'venue.balances' AND at_ms < (SELECT at_ms FROM passed) AND sequence IS NOT NULL
+        AND 'FUNDING_ACCOUNT/' || (said ->> '$.venue') IN (SELECT code FROM account)
     GROUP BY 1
 ),
 booked AS (
@@ -33,6 +34,7 @@ FROM newest n LEFT JOIN flow f ON f.venue = n.venue AND f.sequence <= n.sequence
 GROUP BY n.venue, n.sequence, n.expected
 HAVING n.expected NOT IN (coalesce(sum(f.sats), 0), coalesce(sum(f.sats) + sum(f.late), 0))
 ORDER BY n.venue;
--- figures: venues that have told a balance
-SELECT count(DISTINCT said ->> '$.venue') FROM told WHERE topic = 'venue.balances'
-    AND at_ms < (SELECT at_ms FROM passed);
+-- figures: venues of ours that have told a balance
+SELECT count(DISTINCT said ->> '$.venue') FROM told
+WHERE topic = 'venue.balances' AND at_ms < (SELECT at_ms FROM passed)
+    AND 'FUNDING_ACCOUNT/' || (said ->> '$.venue') IN (SELECT code FROM account);

@@ -7,7 +7,8 @@ WITH newest AS (
         arg_max(TRY_CAST(said ->> '$.exposure_cents' AS DECIMAL(38, 0)), (sequence, at_ms)) AS expected,
         max(sequence) AS sequence
     FROM fact
-    WHERE topic = 'venue.positions' AND at_ms < (SELECT at_ms FROM passed) AND sequence IS NOT NULL AND is_forgotten IS NOT TRUE
+    WHERE topic = 'venue.positions' AND at_ms < (SELECT at_ms FROM passed) AND sequence IS NOT NULL
+        AND 'POSITION_SUSPENSE/' || (said ->> '$.venue') IN (SELECT code FROM account)
         AND coalesce(said ->> '$.instrument', 'BTC-USD-SWAP') = 'BTC-USD-SWAP'
     GROUP BY 1
 ),
@@ -32,6 +33,7 @@ FROM newest n LEFT JOIN fill f ON f.venue = n.venue AND f.sequence <= n.sequence
 GROUP BY n.venue, n.sequence, n.expected
 HAVING n.expected NOT IN (coalesce(sum(f.cents), 0), coalesce(sum(f.cents) + sum(f.late), 0))
 ORDER BY n.venue;
--- figures: venues that have told a position
-SELECT count(DISTINCT said ->> '$.venue') FROM told WHERE topic = 'venue.positions'
-    AND at_ms < (SELECT at_ms FROM passed);
+-- figures: venues of ours that have told a position
+SELECT count(DISTINCT said ->> '$.venue') FROM told
+WHERE topic = 'venue.positions' AND at_ms < (SELECT at_ms FROM passed)
+    AND 'POSITION_SUSPENSE/' || (said ->> '$.venue') IN (SELECT code FROM account);

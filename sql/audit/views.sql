@@ -95,14 +95,15 @@ LEFT JOIN quarantine q ON q.topic = m.topic AND q.partition = m.partition AND q.
     AND q.raw = m.value
 WHERE q.topic IS NULL AND m.value <> ''::BLOB;
 
--- What exchanges said of our accounts, and whether a person has had it forgotten since (`ballast correct`).
+-- What exchanges said of our accounts, without what a person has had forgotten since (`ballast correct`).
 CREATE OR REPLACE VIEW fact AS
-SELECT t.*, TRY_CAST(t.said ->> '$.sequence' AS BIGINT) AS sequence, t.at_ms <= (
-    SELECT max(c.at_ms) FROM told c
-    WHERE c.topic = 'facts.corrections' AND c.said ->> '$.topic' = t.topic AND c.said ->> '$.key' = t.said ->> '$.venue'
-) AS is_forgotten
+SELECT t.*, TRY_CAST(t.said ->> '$.sequence' AS BIGINT) AS sequence
 FROM told t
-WHERE t.topic IN ('venue.positions', 'venue.balances');
+LEFT JOIN (
+    SELECT said ->> '$.topic' AS topic, said ->> '$.key' AS venue, max(at_ms) AS at_ms
+    FROM told WHERE topic = 'facts.corrections' GROUP BY ALL
+) c ON c.topic = t.topic AND c.venue = t.said ->> '$.venue'
+WHERE t.topic IN ('venue.positions', 'venue.balances') AND (c.at_ms IS NULL OR t.at_ms > c.at_ms);
 
 -- Derived ------------------------------------------------------------------------------------------------------------------
 

@@ -84,11 +84,15 @@ def test_what_came_late_is_not_judged(books: str, tmp_path: Path) -> None:
     assert expected == {check["name"]: check["checked"] for check in after}
 
 
-@pytest.mark.parametrize(("corrections", "breached"), [((), [POSITION]), ((FORGET,), [])])
-def test_what_a_person_had_forgotten_is_not_counted(
-    corrections: Sequence[bytes], breached: list[str], books: str, tmp_path: Path
+@pytest.mark.parametrize(
+    ("said", "corrections", "breached"),
+    [(SAID[-1], (), [POSITION]), (SAID[-1], (FORGET,), []), (SAID[-1].replace(VENUE.encode(), b"elsewhere"), (), [])],
+)
+def test_a_fact_counts_that_is_ours_and_not_forgotten(
+    said: bytes, corrections: Sequence[bytes], breached: list[str], books: str, tmp_path: Path
 ) -> None:
-    """A position that somebody typed, with a sequence far ahead, is a breach until `ballast correct` has it forgotten."""
-    typed = {"venue.positions": SAID[-1:], "facts.corrections": corrections}
+    """A position that somebody typed, with a sequence far ahead, is a breach until `ballast correct` has it forgotten; one of a
+    venue that is not ours never is."""
+    typed = {"venue.positions": [said], "facts.corrections": corrections}
     take(books, with_more(typed, PASSED_MS), tmp_path / "taken", ABOUT)
     assert breached == [one["name"] for one in audit_folder(tmp_path / "taken")["checks"] if one["verdict"] != "pass"]
