@@ -67,8 +67,9 @@ def write_about(folder: Path, system: System, made_at: str, pairing: str) -> Non
 
 
 def write_manifest(folder: Path, system: System, files: Iterable[Filed], sums: Sequence[Mapping[str, str]]) -> None:
-    """Say what is in the archive, in `manifest.json`."""
-    _write(folder / MANIFEST, {"system": system._asdict(), "files": [one._asdict() for one in files], "sums": sums})
+    """Say what is in the archive, in `manifest.json`; what it is stands in `archive.json`, which has to be there."""
+    told = [filed(folder, folder / ARCHIVE, 1, None, None, ()), *files]
+    _write(folder / MANIFEST, {"system": system._asdict(), "files": [one._asdict() for one in told], "sums": sums})
 
 
 def _write(path: Path, facts: Mapping[str, Any]) -> None:
@@ -87,7 +88,7 @@ def open_archive(folder: Path) -> Opened:
     if about.get("system") != manifest.get("system"):
         msg = f"{folder / MANIFEST} is of another system than {ARCHIVE} beside it; {AGAIN}"
         raise ConfigError(msg)
-    told = {one["path"]: one for one in manifest["files"]}
+    told = _files(folder, manifest)
     there = {str(path.relative_to(folder)) for path in folder.rglob("*.parquet")}
     for path in sorted(there - told.keys()):
         msg = f"{folder / path} is not in {MANIFEST}: it came from elsewhere; take it away, or {AGAIN}"
@@ -95,6 +96,18 @@ def open_archive(folder: Path) -> Opened:
     for one in told.values():
         _compare(folder / one["path"], one)
     return Opened(folder, about, manifest)
+
+
+def _files(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    try:
+        told = {one["path"]: one for one in manifest["files"]}
+        is_whole = ARCHIVE in told and all(one.keys() >= set(Filed._fields) for one in told.values())
+    except (KeyError, TypeError, AttributeError):
+        is_whole = False
+    if not is_whole:
+        msg = f"{folder / MANIFEST} does not say what an archive says; {AGAIN}"
+        raise ConfigError(msg)
+    return told
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -106,7 +119,7 @@ def _read(path: Path) -> dict[str, Any]:
     except ValueError as error:
         msg = f"{path} is no JSON ({error}); {AGAIN}"
         raise ConfigError(msg) from error
-    if not isinstance(facts, dict) or (path.name == MANIFEST and not isinstance(facts.get("files"), list)):
+    if not isinstance(facts, dict):
         msg = f"{path} does not say what an archive says; {AGAIN}"
         raise ConfigError(msg)
     return facts

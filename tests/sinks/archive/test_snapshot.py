@@ -170,6 +170,16 @@ def newer(folder: Path) -> None:
     (folder / "archive.json").write_text(json.dumps(about | {"format": 2}))
 
 
+def other_rule(folder: Path) -> None:
+    about = json.loads((folder / "archive.json").read_text())
+    (folder / "archive.json").write_text(json.dumps(about | {"pairing": "first"}, indent=1) + "\n")
+
+
+def no_files(folder: Path) -> None:
+    manifest = json.loads((folder / MANIFEST).read_text())
+    (folder / MANIFEST).write_text(json.dumps(manifest | {"files": [{"path": "archive.json"}]}))
+
+
 def no_json(folder: Path) -> None:
     (folder / MANIFEST).write_text("{")
 
@@ -187,6 +197,8 @@ def no_archive(folder: Path) -> None:
         (of_another, "2-8-9.parquet is not in manifest.json: it came from elsewhere"),
         (other_system, "manifest.json is of another system"),
         (newer, "archive.json says format 2, and this program reads 1"),
+        (other_rule, "archive.json has .* bytes, and .* it was cut off or written anew"),
+        (no_files, "manifest.json does not say what an archive says"),
         (no_json, "manifest.json is no JSON"),
         (no_archive, "archive.json cannot be read: No such file .* name a folder"),
     ],
