@@ -3,6 +3,9 @@
 import os
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
+
+import psycopg
 
 from domain.errors import ConfigError, FencedError
 from domain.ledger.accounts import Account
@@ -56,6 +59,12 @@ def take(connection: Connection, shard: int, pid: int | None = None) -> int:
         raise FencedError(msg)
     taken = connection.execute(_TAKE, (shard, socket.gethostname(), pid or os.getpid())).fetchone()
     return int(taken[0]) if taken else 0
+
+
+def give_back(connection: Connection, shard: int) -> None:
+    """Let the next writer take the shard now: that a connection has ended, the server notices a moment later."""
+    with suppress(psycopg.Error):
+        connection.execute("SELECT pg_advisory_unlock(%s, %s)", (LOCK_CLASS, shard))
 
 
 def lock_shard(connection: Connection, shard: int) -> int:

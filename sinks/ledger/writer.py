@@ -27,7 +27,7 @@ from sinks.ledger.batches import BATCH_MAX, cut
 from sinks.ledger.memory import ACCOUNTS_MAX, LedgerMemory, contradiction, is_refusal
 from sinks.ledger.reading import read_books, read_open_holds, read_state, read_taken_back
 from sinks.ledger.standby import Beat
-from sinks.ledger.taking import lock_shard, open_missing, take
+from sinks.ledger.taking import give_back, lock_shard, open_missing, take
 from sinks.ledger.writing import Link, Prepared, write_batch
 from sinks.postgres import connect
 
@@ -75,9 +75,10 @@ class PostgresLedger:
         self._writing: tuple[Prepared, Future[float]] | None = None
         with ExitStack() as opened:
             self._connection = opened.enter_context(connect(dsn, "writer", f"ledger {shard}"))
+            self._fence = take(self._connection, shard, pid)
+            opened.callback(give_back, self._connection, shard)
             self._reading = opened.enter_context(connect(dsn, "writer", f"ledger {shard} reading"))
             self._thread = opened.enter_context(ThreadPoolExecutor(1, f"ledger-{shard}"))
-            self._fence = take(self._connection, shard, pid)
             opened.enter_context(closing(Beat(dsn, shard, self._fence, lives=lives)))
             open_missing(self._connection, accounts)
             self._memory = LedgerMemory(self._reading, shard, accounts_max)

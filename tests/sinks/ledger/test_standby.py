@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from domain.errors import FencedError
@@ -148,3 +149,15 @@ def test_a_start_waits_for_a_writer_that_says_nothing(dsn: str) -> None:
         take(writer, 0)
         assert not await_release(dsn, 0, FEW_LOOKS)
     assert await_release(dsn, 0)
+
+
+def test_who_closes_has_given_the_shard_back(dsn: str) -> None:
+    """Another writer can take it at once, not only when the server has noticed that a connection has ended."""
+    held = (
+        "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database"
+        " WHERE l.locktype = 'advisory' AND d.datname = current_database()"
+    )
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for _ in range(10):
+            PostgresLedger(dsn, accounts=()).close()
+            assert (0,) == connection.execute(held).fetchone()

@@ -25,7 +25,7 @@ from sinks.migrations import migrate
 from tests.app.reports.audit.audited import OFFICE, fill_books, take_books
 from tests.app.surroundings import open_database
 
-pytestmark = pytest.mark.postgres
+# Not marked as in need of a Postgres, and so not run again on another one: that says nothing of an audit of what was taken.
 
 HASHES = ("I5_every_batch_has_the_hash_of_its_rows",)
 BODIES = "I5_every_transaction_has_the_body_of_its_hash"
