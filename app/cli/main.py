@@ -273,6 +273,23 @@ def schemas(
         raise typer.Exit(1)
 
 
+@bench_app.command("audit")
+def bench_audit(
+    entries: Annotated[int, typer.Option(help="Entries of the ledger in the end.", min=400)] = 10_000_000,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Seconds and memory of a snapshot and of all checks, as the ledger grows, beside raw COPY of its tables.
+
+    It needs a superuser, makes a database of its own and drops it; by default it takes about ten minutes and 10 GB of disk.
+
+    Example: ballast bench audit --entries 1000000 --json
+    """
+    from app.bench.audit import measure  # noqa: PLC0415 - a command loads what it needs
+
+    show(measure(read_settings(config), entries), as_json)
+
+
 @bench_app.command("end-to-end")
 def bench_end_to_end(
     trades: Annotated[int, typer.Option(help="User trades per run.", min=100)] = 100_000,
