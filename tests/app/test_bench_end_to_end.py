@@ -41,7 +41,6 @@ def test_a_busy_process_uses_the_processor() -> None:
     assert "" == command_of(busy.pid)
 
 
-@pytest.mark.broker
 def test_rivals_read_what_was_produced() -> None:
     """A plain consumer and a dataflow of two steps come to the end of what is on the topic, and have a rate."""
     with open_trading() as (session, _):

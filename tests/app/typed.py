@@ -19,17 +19,17 @@ TypeLines = Callable[[Running, list[str]], None]
 BOOKED = "SELECT count(*) FROM ledger.tx WHERE template = 'USER_BUYS_USD' AND meta -> 'btc_leg' ->> 'id' = %s"
 
 
-def legs_of_a_trade(name: str) -> list[str]:
+def legs_of_a_trade(name: str, cents: int = CENTS) -> list[str]:
     """Somebody buys dollars for bitcoin at 50,000 USD, as two lines without a key."""
     common = {"created_at": now_ms(), "memo": f"JournalId:{name}"}
     bitcoin = {
         "id": f"b-{name}",
         "direction": "RECEIVE",
         "settlement_currency": "BTC",
-        "settlement_amount": CENTS * 20,
+        "settlement_amount": cents * 20,
         "cents_per_unit": "0.05",
     }
-    dollars = {"id": f"u-{name}", "direction": "SEND", "settlement_currency": "USD", "settlement_amount": -CENTS}
+    dollars = {"id": f"u-{name}", "direction": "SEND", "settlement_currency": "USD", "settlement_amount": -cents}
     return [json.dumps(leg | common) for leg in (bitcoin, dollars)]
 
 
@@ -43,7 +43,9 @@ def assert_hedged(running: Running, type_lines: TypeLines) -> None:
     """Type the legs of a trade, and see it booked and hedged in `ballast status`."""
     settle(places_of(running))
     before = _status(running)
-    type_lines(running, legs_of_a_trade(unused_name("typed")))
+    # Enough to leave the band, whatever is owed for trades that others have left on a broker that tests share.
+    cents = max(CENTS, before["liability_cents"] // 5)
+    type_lines(running, legs_of_a_trade(unused_name("typed"), cents))
 
     def is_hedged() -> bool:
         status = _status(running)
@@ -58,7 +60,7 @@ def assert_hedged(running: Running, type_lines: TypeLines) -> None:
     until(waits_as_before, "the word that no leg of it waits")
     after = _status(running)
     assert before["trades"] + 1 == after["trades"]
-    assert before["liability_cents"] + CENTS == after["liability_cents"]
+    assert before["liability_cents"] + cents == after["liability_cents"]
     assert before["transactions"] < after["transactions"]
     assert before["waiting_legs"]["count"] == after["waiting_legs"]["count"]
 
