@@ -24,20 +24,19 @@ from sinks.postgres import Connection
 TRANSACTIONS_MAX = 20
 """Up to so many one statement is cheaper; beyond, COPY reads a row faster than arrays can be made of it."""
 
-_BATCH = """
-    batch AS (
-        INSERT INTO ledger.batch (
-            shard, fence, n_tx, n_entries, n_duplicates, n_conflicts, n_rejected, source, prev_hash, content_hash
-        ) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING batch_id, hash
-    )
+INSERT_BATCH = """
+    INSERT INTO ledger.batch (
+        shard, fence, n_tx, n_entries, n_duplicates, n_conflicts, n_rejected, source, prev_hash, content_hash
+    ) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING batch_id, hash
 """
-_BALANCES = "unnest(%s::INT[], %s::TEXT[], %s::BIGINT[]" + ", %s::NUMERIC[]" * len(BALANCE_COLUMNS) + ")"
+BALANCE_ROWS = "unnest(%s::INT[], %s::TEXT[], %s::BIGINT[]" + ", %s::NUMERIC[]" * len(BALANCE_COLUMNS) + ")"
+_BATCH = f"batch AS ({INSERT_BATCH})"
 _NAMES = ", ".join(BALANCE_COLUMNS)
 _UPDATED = f"""
     updated AS (
         UPDATE ledger.balance b
         SET last_batch_id = (SELECT n.batch_id FROM batch n), {", ".join(f"{name} = u.{name}" for name in BALANCE_COLUMNS)}
-        FROM {_BALANCES} AS u (account_id, currency, expected, {_NAMES})
+        FROM {BALANCE_ROWS} AS u (account_id, currency, expected, {_NAMES})
         WHERE b.account_id = u.account_id AND b.currency = u.currency AND b.version = u.expected
         RETURNING 1
     )
@@ -48,7 +47,7 @@ _OPENED = f"""
     opened AS (
         INSERT INTO ledger.balance (account_id, currency, {_NAMES}, last_batch_id, normal_side)
         SELECT u.account_id, u.currency, {", ".join(f"u.{name}" for name in BALANCE_COLUMNS)}, n.batch_id, 1
-        FROM batch n CROSS JOIN {_BALANCES} AS u (account_id, currency, expected, {_NAMES})
+        FROM batch n CROSS JOIN {BALANCE_ROWS} AS u (account_id, currency, expected, {_NAMES})
         RETURNING 1
     )
 """  # noqa: S608 - built of constants; the normal side is set by the database

@@ -24,23 +24,17 @@ from sinks.ledger.rows import (
     Rendered,
     with_batch,
 )
-from sinks.ledger.small import TRANSACTIONS_MAX, write_small
+from sinks.ledger.small import BALANCE_ROWS, INSERT_BATCH, TRANSACTIONS_MAX, write_small
 from sinks.postgres import Connection
 
-_BATCH = """
-    INSERT INTO ledger.batch (
-        shard, fence, n_tx, n_entries, n_duplicates, n_conflicts, n_rejected, source, prev_hash, content_hash
-    ) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING batch_id, hash
-"""
-_ROWS = "unnest(%s::INT[], %s::TEXT[], %s::BIGINT[]" + ", %s::NUMERIC[]" * len(BALANCE_COLUMNS) + ")"
 _OPEN = f"""
     INSERT INTO ledger.balance (account_id, currency, {", ".join(BALANCE_COLUMNS)}, last_batch_id, normal_side)
     SELECT u.account_id, u.currency, {", ".join(f"u.{name}" for name in BALANCE_COLUMNS)}, %s, 1
-    FROM {_ROWS} AS u (account_id, currency, expected, {", ".join(BALANCE_COLUMNS)})
+    FROM {BALANCE_ROWS} AS u (account_id, currency, expected, {", ".join(BALANCE_COLUMNS)})
 """  # noqa: S608 - built of constants; the normal side is set by the database
 _UPDATE = f"""
     UPDATE ledger.balance b SET last_batch_id = %s, {", ".join(f"{name} = u.{name}" for name in BALANCE_COLUMNS)}
-    FROM {_ROWS} AS u (account_id, currency, expected, {", ".join(BALANCE_COLUMNS)})
+    FROM {BALANCE_ROWS} AS u (account_id, currency, expected, {", ".join(BALANCE_COLUMNS)})
     WHERE b.account_id = u.account_id AND b.currency = u.currency AND b.version = u.expected
 """  # noqa: S608 - built of constants
 
@@ -78,7 +72,7 @@ def write_batch(connection: Connection, shard: int, fence: int, batch: Prepared,
         _check(written.updated, rendered.updated)
         return Link(written.batch_id, written.hash)
     with connection.cursor() as cursor:
-        batch_id, linked = cursor.execute(_BATCH, facts).fetchone() or (0, b"")
+        batch_id, linked = cursor.execute(INSERT_BATCH, facts).fetchone() or (0, b"")
         _write_balances(cursor, _UPDATE, batch_id, rendered.updated)
         _write_balances(cursor, _OPEN, batch_id, rendered.opened)
         _copy(cursor, f"ledger.tx ({TX_COLUMNS})", rendered.headers, batch_id)

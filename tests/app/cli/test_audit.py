@@ -12,7 +12,7 @@ from app.reports.audit.judge import checks
 from connectors.embedded.postgres import embedded_postgres
 from sinks.migrations import migrate
 from tests.app.conftest import Ballast
-from tests.app.reports.audit.audited import fill_books, take_books
+from tests.app.reports.audit.audited import fill_books, open_books, take_books
 from tests.app.surroundings import assert_one_sentence, open_database
 from tests.sinks.ledger.story import as_superuser
 
@@ -24,9 +24,7 @@ COLUMNS = {"invariant", "name", "holds", "verdict", "checked", "of", "breaches",
 @pytest.fixture(scope="module")
 def books(server: str) -> Iterator[str]:
     """The DSN of a database with books that are in order."""
-    with open_database(server) as dsn:
-        migrate(dsn)
-        fill_books(dsn)
+    with open_books(server) as dsn:
         yield dsn
 
 

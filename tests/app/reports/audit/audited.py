@@ -3,7 +3,7 @@ office beside it, what a person took back, what was refused, and a closed period
 
 from base64 import b64decode
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -36,9 +36,11 @@ from flows import everything
 from sinks.archive.snapshot import About, Topics, take
 from sinks.decisions import Decisions
 from sinks.ledger.writer import PostgresLedger
+from sinks.migrations import migrate
 from sinks.outbox import PostgresOutbox
 from sinks.quarantine import QuarantineSink
 from tests.app.gauges import say
+from tests.app.surroundings import open_database
 from tests.sinks.ledger.product import DEMO
 from tests.sinks.ledger.story import CHAIN_AGAIN, as_superuser
 from tests.words import fill, record
@@ -86,6 +88,15 @@ def recorded() -> Recorded:
 def replayed() -> Replayed:
     """What the flows make of them."""
     return replay(Settings(), recorded())
+
+
+@contextmanager
+def open_books(server: str) -> Iterator[str]:
+    """The DSN of a new database with books that are in order."""
+    with open_database(server) as dsn:
+        migrate(dsn)
+        fill_books(dsn)
+        yield dsn
 
 
 def fill_books(dsn: str) -> None:

@@ -21,8 +21,7 @@ from psycopg.conninfo import conninfo_to_dict
 from app.reports.audit.checks import NOTHING, PASS
 from app.reports.audit.judge import audit_folder, checks
 from sinks.archive.manifest import MANIFEST
-from sinks.migrations import migrate
-from tests.app.reports.audit.audited import OFFICE, fill_books, take_books
+from tests.app.reports.audit.audited import OFFICE, open_books, take_books
 from tests.app.surroundings import open_database
 
 # Not marked as in need of a Postgres, and so not run again on another one: that says nothing of an audit of what was taken.
@@ -509,9 +508,7 @@ IN_THE_FOLDER = {
 @pytest.fixture(scope="module")
 def books(server: str) -> Iterator[str]:
     """The DSN of a database that others are copied from."""
-    with open_database(server) as dsn:
-        migrate(dsn)
-        fill_books(dsn)
+    with open_books(server) as dsn:
         yield dsn
 
 

@@ -10,9 +10,7 @@ from app.reports.audit.judge import audit_folder
 from domain.messages.facts import Correction
 from domain.streams.records import RawMessage
 from sinks.archive.snapshot import Messages, Topics, take
-from sinks.migrations import migrate
-from tests.app.reports.audit.audited import ABOUT, NEXT_DAY_MS, fill_books, topics
-from tests.app.surroundings import open_database
+from tests.app.reports.audit.audited import ABOUT, NEXT_DAY_MS, open_books, topics
 from tests.words import VENUE, fill, leg, position
 
 pytestmark = pytest.mark.postgres
@@ -67,9 +65,7 @@ def no_messages() -> Messages:
 @pytest.fixture(scope="module")
 def books(server: str) -> Iterator[str]:
     """The DSN of the audited books."""
-    with open_database(server) as dsn:
-        migrate(dsn)
-        fill_books(dsn)
+    with open_books(server) as dsn:
         yield dsn
 
 
