@@ -126,6 +126,13 @@ class Run(Section):
     standby: bool = Field(False, description="wait for the ledger's writer to go or to fall silent, then take over")
 
 
+class Archive(Section):
+    """What `ballast run archive` keeps of all topics and of the ledger."""
+
+    folder: Path = Field(Path("ballast-archive"), description="created when it is not there; of one ledger")
+    seconds: PositiveInt = Field(300, description="what came is made into files this often")
+
+
 class Settings(BaseSettings):
     """All sections; frozen once read."""
 
@@ -140,6 +147,7 @@ class Settings(BaseSettings):
     books: dict[str, HedgeBook] = {"main": HedgeBook()}
     execution: ExecutionPolicy = ExecutionPolicy()
     ledger: Ledger = Ledger()
+    archive: Archive = Archive()
     run: Run = Run()
 
     @model_validator(mode="after")

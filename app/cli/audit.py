@@ -20,7 +20,7 @@ SHOWN = ("invariant", "name", "verdict", "checked", "of", "breaches")
 
 def audit(
     folder: Annotated[
-        Path | None, typer.Argument(metavar="[DIR]", help="A snapshot that was kept; no server is needed.")
+        Path | None, typer.Argument(metavar="[DIR]", help="A snapshot that was kept, or an archive; no server is needed.")
     ] = None,
     live: Annotated[bool, typer.Option("--live", help="Of what runs, and never of what a demo has left.")] = False,
     data: Annotated[
@@ -34,7 +34,8 @@ def audit(
     """Judge every invariant in DuckDB over a snapshot of the books and the topics, by the files of sql/audit.
 
     A row that breaks a promise is named; the exit code is 1 then. Nothing that the writers say of themselves is taken for the
-    truth: balances, hashes and pairs are made anew from entries and messages. Writers are not kept waiting.
+    truth: balances, hashes and pairs are made anew from entries and messages. Writers are not kept waiting. DIR may be what
+    `ballast run archive` keeps, too: its newest moment is judged.
 
     Example: ballast audit --keep kept --html audit.html
     """
@@ -47,8 +48,7 @@ def audit(
         report = audit_folder(taken)
         if html is not None:
             _write_page(taken, report, html)
-    if folder is None and keep is None:
-        report["folder"] = None
+    report["folder"] = next((str(named) for named in (folder, keep) if named), None)
     _show(report, as_json)
     if report["verdict"] != "pass":
         raise typer.Exit(BREACHED)
@@ -59,13 +59,23 @@ def _taken(settings: Settings, folder: Path | None, keep: Path | None, *, is_liv
     """Yield the folder to judge: the one that was named, or a snapshot that is kept, or gone at the end of the block."""
     from app.reports.audit.taking import take_snapshot  # noqa: PLC0415 - a command loads what it needs
 
-    if folder is not None:
-        yield folder
-        return
     with TemporaryDirectory(prefix="ballast-audit-") as scratch:
+        if folder is not None:
+            yield _read(folder, Path(scratch))
+            return
         taken = keep or Path(scratch) / "snapshot"
         take_snapshot(settings, taken, is_live=is_live)
         yield taken
+
+
+def _read(folder: Path, scratch: Path) -> Path:
+    """Return a folder to judge: a snapshot as it is, an archive that goes on as the snapshot of its newest moment."""
+    from sinks.archive.reading import as_snapshot, is_archive  # noqa: PLC0415 - a command loads what it needs
+
+    if not is_archive(folder):
+        return folder
+    as_snapshot(folder, scratch / "archive")
+    return scratch / "archive"
 
 
 def _write_page(folder: Path, report: dict[str, Any], file: Path) -> None:
@@ -77,6 +87,12 @@ def _write_page(folder: Path, report: dict[str, Any], file: Path) -> None:
     except OSError as error:
         msg = f"{file} cannot be written to: {error.strerror}"
         raise ConfigError(msg) from error
+
+
+def _of(report: dict[str, Any]) -> str:
+    if report["kind"] == "snapshot":
+        return "a snapshot of"
+    return f"an archive, bound by manifests until {report['closed'] or 'no day yet'}, up to"
 
 
 def _show(report: dict[str, Any], as_json: bool) -> None:
@@ -91,5 +107,5 @@ def _show(report: dict[str, Any], as_json: bool) -> None:
             print(f"\n{check['name']} was not judged: {check['why']}")
         if check["rows"]:
             print(f"\n{check['name']}: {check['holds']}\n{aligned(check['rows'])}", end="")
-    print(f"\n{report['verdict']}: a snapshot of {report['made_at']}")
+    print(f"\n{report['verdict']}: {_of(report)} {report['made_at']}")
     sys.stdout.flush()

@@ -3,7 +3,9 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -25,10 +27,13 @@ from domain.ledger.leaves import on_leaves, watched_in, with_leaves
 from domain.pairing.booked import BookedLegs
 from domain.postings.single import FOLLOWED
 from domain.topics import TOPICS, Topic
-from flows import everything, execution, hedging, ledger, liability
+from flows import archive, everything, execution, hedging, ledger, liability
 from flows.edges import Edges
 from operators.ledger import OpenLedger
 from operators.recall import Memory
+from sinks.archive.keeping import Keeper
+from sinks.archive.lives import lives, places
+from sinks.archive.moments import Moments
 from sinks.decisions import Decisions
 from sinks.gauges import GaugeSink
 from sinks.kafka import KafkaSink
@@ -41,6 +46,7 @@ from sinks.quarantine import QuarantineSink
 
 LEDGER_WINDOW_MS = 1000
 BATCH_MESSAGES = 4096
+ARCHIVE_REST = timedelta(milliseconds=200)
 LIABILITY_SHARD, SINGLES_SHARD = 0, 1
 MORE_SHARDS = range(2, 10)
 """What user trades may be spread over beside the first shard."""
@@ -66,16 +72,25 @@ class Joints:
 
 def edges(joints: Joints) -> Edges:
     """Join a flow to Kafka and Postgres; the partitions are listed now."""
-    kafka, lanes = joints.places.kafka, joints.settings.kafka.lanes
-    partitions = list_partitions(kafka, [topic.name for topic in TOPICS if topic.direction != "out"], waits=False)
+    return _edges(joints, [topic.name for topic in TOPICS if topic.direction != "out"], KafkaSource)
 
+
+def archive_edges(joints: Joints) -> Edges:
+    """Join the archive flow to every topic; it reads from where its folder ends, and takes its time."""
+    unhurried = partial(KafkaSource, places=places(_lives(joints)), rest=ARCHIVE_REST, enough=BATCH_MESSAGES)
+    return _edges(joints, [topic.name for topic in archive.INPUTS], unhurried)
+
+
+def _edges(joints: Joints, names: Sequence[str], open_source: Callable[..., KafkaSource]) -> Edges:
+    kafka, lanes = joints.places.kafka, joints.settings.kafka.lanes
+    partitions = list_partitions(kafka, names, waits=False)
     counts = Counter(topic for topic, _ in partitions)
     watch = Watch(kafka, {topic: Seen(id_, counts[topic]) for topic, id_ in joints.origin.topic_ids.items()})
 
     def source(topics: Sequence[Topic[Any]], at_most: int | None) -> KafkaSource:
         names = {topic.name for topic in topics}
         mine = [pair for pair in partitions if pair[0] in names]
-        return KafkaSource(kafka, mine, now_ms, joints.stopping, lanes, at_most or BATCH_MESSAGES, watch.look)
+        return open_source(kafka, mine, now_ms, joints.stopping, lanes, at_most or BATCH_MESSAGES, watch.look)
 
     keepers = (QuarantineSink(joints.dsn), GaugeSink(joints.dsn), NoticeSink(joints.dsn))
     return Edges(partitions, source, KafkaSink(client_options(kafka)), *keepers)
@@ -144,6 +159,18 @@ def of_execution(joints: Joints) -> execution.Setup:
 def of_everything(joints: Joints) -> everything.Setup:
     """The setups of all flows in one process."""
     return everything.Setup(of_liability(joints), of_hedging(joints), of_execution(joints), of_singles(joints))
+
+
+def of_archive(joints: Joints) -> archive.Setup:
+    """What keeps messages and books, in a folder of one ledger."""
+    folder = joints.settings.archive.folder
+    partitions = list_partitions(joints.places.kafka, [topic.name for topic in archive.INPUTS], waits=False)
+    books = partial(Moments, joints.dsn, folder, joints.settings.pairing.rule, now_ms)
+    return archive.Setup(Keeper(folder, _lives(joints), partitions, books))
+
+
+def _lives(joints: Joints) -> dict[str, Path]:
+    return lives(joints.settings.archive.folder, joints.origin.topic_ids)
 
 
 def trade_shards(settings: Settings) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ ends it with another code; who started it decides whether to start it again.
 """
 
 import gc
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -31,7 +32,7 @@ from app.workers.shape import check_shape, shape_of
 from connectors.kafka.origin import origin_of
 from domain.errors import FencedError
 from domain.topics import Topic
-from flows import everything, execution, hedging, ledger, liability
+from flows import archive, everything, execution, hedging, ledger, liability
 from flows.edges import Edges
 from sinks.ledger.standby import await_turn
 
@@ -39,17 +40,28 @@ S = TypeVar("S")
 
 
 class Flow(NamedTuple, Generic[S]):
-    """A flow that can be run: its builder, what its setup is made by, and the topics that it reads."""
+    """A flow that can be run: its builder, what its setup is made by, the topics that it reads, and what joins it to them.
+
+    One that does not save keeps its state where it puts what it makes.
+    """
 
     build: Callable[[Edges, S], Dataflow]
     setup: Callable[[Joints], S]
     inputs: Sequence[Topic[Any]]
+    edges: Callable[[Joints], Edges] = parts.edges
+    saves: bool = True
 
     def join(self, joints: Joints) -> tuple[Dataflow, Edges]:
         """Build the dataflow, joined to the outside."""
-        joined = parts.edges(joints)
+        joined = self.edges(joints)
         return self.build(joined, self.setup(joints)), joined
 
+
+GIVES_WAY = 10
+"""By how much the archive's process is nicer than those that book and hedge, where the processor is short."""
+
+ARCHIVE = "archive"
+"""The flow that others know nothing of: it is run beside them, and no part of `everything`."""
 
 FLOWS: dict[str, Flow[Any]] = {
     "everything": Flow(everything.flow, parts.of_everything, (*everything.INPUTS, *ledger.INPUTS)),
@@ -57,6 +69,7 @@ FLOWS: dict[str, Flow[Any]] = {
     "hedging": Flow(hedging.flow, parts.of_hedging, hedging.INPUTS),
     "execution": Flow(execution.flow, parts.of_execution, execution.INPUTS),
     "ledger": Flow(ledger.flow, parts.of_singles, ledger.INPUTS),
+    ARCHIVE: Flow(archive.flow, parts.of_archive, archive.INPUTS, parts.archive_edges, saves=False),
 }
 BOOKING: dict[str, Callable[[Settings], Sequence[int]]] = {
     "everything": parts.all_shards,
@@ -95,6 +108,11 @@ def recovery_folder(settings: Settings, flow: str) -> Path:
     return settings.data.folder / "recovery" / flow
 
 
+def epoch_of(settings: Settings, flow: str) -> timedelta:
+    """Return how often outputs of a flow are made sure of: an archive is better made of few files."""
+    return timedelta(seconds=settings.archive.seconds) if flow == ARCHIVE else timedelta(milliseconds=settings.run.epoch_ms)
+
+
 def run(name: str, process_id: int | None, addresses: list[str] | None) -> None:
     """Run a flow to its end; BallastError says what a person has to do."""
     settings = read_settings()
@@ -109,13 +127,15 @@ def run(name: str, process_id: int | None, addresses: list[str] | None) -> None:
     inputs = sorted({topic.name for topic in FLOWS[name].inputs})
     origin = origin_of(places.kafka, inputs)
     flow, joined = FLOWS[name].join(Joints(settings, places, venue_urls(settings), stopping, origin))
-    folder = recovery_folder(settings, name)
-    if process_id in (None, 0):
+    folder = recovery_folder(settings, name) if FLOWS[name].saves else None
+    if folder is not None and process_id in (None, 0):
         prepare_recovery(folder)
         own = [partition for partition in joined.partitions if partition[0] in inputs]
         fixed = {"lanes": settings.kafka.lanes}
         for came in check_shape(folder, shape_of(flow, own, origin, fixed)):
             log.info("worker.new_in_this_flow", flow=name, what=came)
+    if name == ARCHIVE:
+        os.nice(GIVES_WAY)
     collect_rarely()
     switch_quickly()
     log.info("worker.started", flow=name, process_id=process_id or 0)
@@ -123,9 +143,11 @@ def run(name: str, process_id: int | None, addresses: list[str] | None) -> None:
         flow,
         process_id=process_id,
         addresses=addresses,
-        epoch_interval=timedelta(milliseconds=settings.run.epoch_ms),
-        recovery_config=RecoveryConfig(str(folder), backup_interval=timedelta(0)),
+        epoch_interval=epoch_of(settings, name),
+        recovery_config=None if folder is None else RecoveryConfig(str(folder), backup_interval=timedelta(0)),
     )
+    # What is frozen is never let go of, of which DuckDB would complain at length.
+    gc.unfreeze()
     log.info("worker.stopped", flow=name)
 
 

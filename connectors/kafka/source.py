@@ -8,7 +8,7 @@ to show the lag.
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -114,8 +114,20 @@ def span_of(consumer: Consumer, topic: str, partition: int) -> tuple[int, int]:
             time.sleep(0.02)
 
 
+class Pace(NamedTuple):
+    """How many messages a batch has at most, and how long to rest after one that has fewer than enough."""
+
+    batch_size: int
+    enough: int
+    rest: timedelta
+
+
 class KafkaSource(FixedPartitionedSource[RawBatch, dict[str, int]]):
-    """Reads `partitions` in `lanes`; `watch` is called before each batch, and raises when there is no reading on."""
+    """Reads `partitions` in `lanes`; `watch` is called before each batch, and raises when there is no reading on.
+
+    Where no state was saved a lane begins at `places`, by `topic/partition`, or else at what the broker has first. After a batch
+    of fewer than `enough` messages it rests: many small batches cost more than a few large ones.
+    """
 
     def __init__(
         self,
@@ -126,13 +138,17 @@ class KafkaSource(FixedPartitionedSource[RawBatch, dict[str, int]]):
         lanes: int = 1,
         batch_size: int = 4096,
         watch: Callable[[], None] = lambda: None,
+        places: Mapping[str, int] = {},
+        rest: timedelta = IDLE,
+        enough: int = 1,
     ) -> None:
         self._kafka = kafka
+        self._pace = Pace(batch_size, enough, rest)
+        self._places = places
         self._partitions = partitions
         self._clock = clock
         self._stopping = stopping
         self._lanes = lanes
-        self._batch_size = batch_size
         self._watch = watch
 
     def list_parts(self) -> list[str]:
@@ -141,7 +157,7 @@ class KafkaSource(FixedPartitionedSource[RawBatch, dict[str, int]]):
     def build_part(self, step_id: str, for_part: str, resume_state: dict[str, int] | None) -> "_Lane":
         lane = int(for_part.removeprefix("lane-"))
         mine = [pair for pair in self._partitions if lane_of(*pair, self._lanes) == lane]
-        return _Lane(self._kafka, mine, resume_state or {}, self._clock, self._stopping, self._batch_size, self._watch)
+        return _Lane(self._kafka, mine, resume_state or self._places, self._clock, self._stopping, self._pace, self._watch)
 
 
 class _Lane(StatefulSourcePartition[RawBatch, dict[str, int]]):
@@ -149,16 +165,16 @@ class _Lane(StatefulSourcePartition[RawBatch, dict[str, int]]):
         self,
         kafka: KafkaSettings,
         partitions: Sequence[tuple[str, int]],
-        resume: dict[str, int],
+        resume: Mapping[str, int],
         clock: Clock,
         stopping: Callable[[], bool],
-        batch_size: int,
+        pace: Pace,
         watch: Callable[[], None],
     ) -> None:
         self._watch = watch
         self._clock = clock
         self._stopping = stopping
-        self._batch_size = batch_size
+        self._pace = pace
         self._awake: datetime | None = None
         self._horizon = Horizon()
         self._consumer = Consumer(
@@ -193,7 +209,7 @@ class _Lane(StatefulSourcePartition[RawBatch, dict[str, int]]):
             raise StopIteration
         self._watch()
         now_ms = self._clock()
-        messages = self._consumer.consume(self._batch_size, 0)
+        messages = self._consumer.consume(self._pace.batch_size, 0)
         for message in messages:
             error = message.error()
             if error is None:
@@ -202,7 +218,8 @@ class _Lane(StatefulSourcePartition[RawBatch, dict[str, int]]):
                 self._take_error(error, message)
         self._hold_back()
         batches = self._horizon.advance(self._places.values(), now_ms - SLACK_MS)
-        self._awake = None if messages else datetime.now(UTC) + IDLE  # noqa: TID251 - Bytewax wants system time
+        is_enough = len(messages) >= self._pace.enough
+        self._awake = None if is_enough else datetime.now(UTC) + self._pace.rest  # noqa: TID251 - Bytewax wants system time
         return batches
 
     def _take_error(self, error: KafkaError, message: KafkaMessage) -> None:
@@ -239,7 +256,7 @@ class _Lane(StatefulSourcePartition[RawBatch, dict[str, int]]):
 def _gap(topic: str, partition: int, what: str) -> str:
     return (
         f"{topic}[{partition}] {what}: messages were deleted before they were read, or the topic is a new one. "
-        "Restore the topic, or accept the gap by starting over an empty recovery folder"
+        "Restore the topic, or accept the gap by starting over an empty recovery folder (an archive: another folder)"
     )
 
 

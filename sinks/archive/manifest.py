@@ -20,6 +20,10 @@ ARCHIVE, MANIFEST = "archive.json", "manifest.json"
 AGAIN = "take another snapshot with: ballast audit --keep DIR"
 
 
+Hole = tuple[int, int]
+"""The first and the last of some offsets under which the broker had no message."""
+
+
 class System(NamedTuple):
     """What an archive is of: the cluster of the topics, None without one, and the ledger, by the hash of its first account."""
 
@@ -39,7 +43,7 @@ class Filed(NamedTuple):
     sha256: str
     first: int | None = None
     last: int | None = None
-    holes: Sequence[tuple[int, int]] = ()
+    holes: Sequence[Hole] = ()
 
 
 class Opened(NamedTuple):
@@ -50,9 +54,7 @@ class Opened(NamedTuple):
     manifest: Mapping[str, Any]
 
 
-def filed(
-    folder: Path, path: Path, rows: int, first: int | None, last: int | None, holes: Sequence[tuple[int, int]]
-) -> Filed:
+def filed(folder: Path, path: Path, rows: int, first: int | None, last: int | None, holes: Sequence[Hole]) -> Filed:
     """Return what the manifest says of a file, which is safe on the disk then."""
     with path.open("rb") as file:
         digest = file_digest(file, "sha256").hexdigest()
@@ -60,10 +62,17 @@ def filed(
     return Filed(str(path.relative_to(folder)), rows, path.stat().st_size, digest, first, last, holes)
 
 
-def write_about(folder: Path, system: System, made_at: str, pairing: str) -> None:
+def write_about(
+    folder: Path,
+    system: System,
+    made_at: str,
+    pairing: str,
+    kind: str = "snapshot",
+    more: Mapping[str, str | None] = {},
+) -> None:
     """Say what the archive is, in `archive.json`."""
-    about = {"format": FORMAT, "kind": "snapshot", "system": system._asdict(), "made_at": made_at, "pairing": pairing}
-    _write(folder / ARCHIVE, about)
+    about = {"format": FORMAT, "kind": kind, "system": system._asdict(), "made_at": made_at, "pairing": pairing}
+    _write(folder / ARCHIVE, {**about, **more})
 
 
 def write_manifest(folder: Path, system: System, files: Iterable[Filed], sums: Sequence[Mapping[str, str]]) -> None:
@@ -94,7 +103,7 @@ def open_archive(folder: Path) -> Opened:
         msg = f"{folder / path} is not in {MANIFEST}: it came from elsewhere; take it away, or {AGAIN}"
         raise ConfigError(msg)
     for one in told.values():
-        _compare(folder / one["path"], one)
+        compare(folder / one["path"], one)
     return Opened(folder, about, manifest)
 
 
@@ -125,17 +134,20 @@ def _read(path: Path) -> dict[str, Any]:
     return facts
 
 
-def _compare(path: Path, told: Mapping[str, Any]) -> None:
+def compare(
+    path: Path, told: Mapping[str, Any], manifest: str = MANIFEST, again: str = f"bring it back, or {AGAIN}"
+) -> None:
+    """See that a file is as a manifest says; ConfigError says what it is instead."""
     try:
         with path.open("rb") as file:
             size, digest = path.stat().st_size, file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        msg = f"{path} is in {MANIFEST} and cannot be read: {error.strerror}; bring it back, or {AGAIN}"
+        msg = f"{path} is in {manifest} and cannot be read: {error.strerror}; {again}"
         raise ConfigError(msg) from error
     if size != told["bytes"]:
-        was = f"{path} has {size} bytes, and {told['bytes']} by {MANIFEST}"
-        msg = f"{was}: it was cut off or written anew; bring it back, or {AGAIN}"
+        was = f"{path} has {size} bytes, and {told['bytes']} by {manifest}"
+        msg = f"{was}: it was cut off or written anew; {again}"
         raise ConfigError(msg)
     if digest != told["sha256"]:
-        msg = f"{path} was changed: its SHA-256 is not that of {MANIFEST}; bring it back, or {AGAIN}"
+        msg = f"{path} was changed: its SHA-256 is not that of {manifest}; {again}"
         raise ConfigError(msg)

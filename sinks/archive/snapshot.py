@@ -7,7 +7,6 @@ stands in `treasury/gauge`: a message after that is *not yet*, and never a breac
 It is written beside its place and moved there as a whole once all of it is on the disk, so a half one is never taken for one.
 """
 
-import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -17,10 +16,11 @@ from typing import NamedTuple
 
 from domain.errors import ConfigError
 from domain.streams.records import RawMessage
-from sinks.archive.manifest import Filed, System, filed, write_about, write_manifest
+from sinks.archive.disk import sync
+from sinks.archive.manifest import Filed, Hole, System, filed, write_about, write_manifest
 from sinks.archive.parquet import Duck, Lines, duck, write_parquet
 from sinks.archive.tables import LEDGER, MESSAGES, TREASURY, Kept
-from sinks.ledger.export import copied, snapshot
+from sinks.ledger.export import copied, copied_of, snapshot
 from sinks.postgres import Connection, connect
 
 Messages = Iterable[tuple[tuple[str, int], RawMessage]]
@@ -58,7 +58,7 @@ def take(dsn: str, topics: Topics, folder: Path, about: About) -> None:
     try:
         _take(dsn, topics, beside, about)
         beside.replace(folder)
-        _sync(folder.parent)
+        sync(folder.parent)
     except OSError as error:
         raise _unwritable(folder, error) from error
     finally:
@@ -77,12 +77,12 @@ def _take(dsn: str, topics: Topics, folder: Path, about: About) -> None:
         files = [one for name, read in topics.items() for one in _topic(opened, folder, name, read())]
         files += [_file(opened, kept, rows, folder / kept.folder / "all.parquet", folder) for kept, rows in copies]
         files.append(_no_messages(opened, folder))
-        sums = _sums(opened, folder)
+        added_up = sums(opened, folder)
     shutil.rmtree(scratch)
     write_about(folder, system, about.made_at, about.pairing)
-    write_manifest(folder, system, sorted(files), sums)
+    write_manifest(folder, system, sorted(files), added_up)
     for path in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
-        _sync(path)
+        sync(path)
 
 
 def _copied(dsn: str, scratch: Path, about: About) -> tuple[System, list[tuple[Kept, Path]]]:
@@ -91,24 +91,26 @@ def _copied(dsn: str, scratch: Path, about: About) -> tuple[System, list[tuple[K
     with connect(dsn, "reader", "snapshot") as connection, snapshot(connection):
         for kept in (*LEDGER, *TREASURY):
             copies.append((kept, scratch / f"{kept.folder.replace('/', '.')}.csv"))
-            _copy(connection, *copies[-1])
-        return System(about.cluster_id, _database(connection)), copies
+            copy_rows(connection, *copies[-1])
+        return System(about.cluster_id, database_of(connection)), copies
 
 
-def _database(connection: Connection) -> str:
+def database_of(connection: Connection) -> str:
     """Name the ledger by the first word of the history of its accounts, which a backup keeps and no other ledger has."""
     found = connection.execute("SELECT encode(hash, 'hex') FROM ledger.account_change ORDER BY revision LIMIT 1").fetchone()
     return str(found[0]) if found else ""
 
 
-def _copy(connection: Connection, kept: Kept, rows: Path) -> None:
+def copy_rows(connection: Connection, kept: Kept, rows: Path, batches: Sequence[int] = ()) -> None:
+    """Copy a table as text, all of it or what it has of some batches."""
     assert kept.table is not None, "tables of Postgres have queries"  # noqa: S101
-    with rows.open("wb") as file, connection.cursor().copy(copied(kept.table, has_names=True)) as copy:
+    statement = copied_of(kept.table, batches) if batches else copied(kept.table, has_names=True)
+    with rows.open("wb") as file, connection.cursor().copy(statement) as copy:
         for block in copy:
             file.write(block)
 
 
-def _file(opened: Duck, kept: Kept, rows: Path, path: Path, folder: Path, holes: Sequence[tuple[int, int]] = ()) -> Filed:
+def _file(opened: Duck, kept: Kept, rows: Path, path: Path, folder: Path, holes: Sequence[Hole] = ()) -> Filed:
     """Make a file of rows as text, which are gone then."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_parquet(opened, kept, rows, path)
@@ -149,7 +151,7 @@ class _Partition:
         self._lines = Lines(MESSAGES, self._path)
         self._first: int | None = None
         self._next = 0
-        self._holes: list[tuple[int, int]] = []
+        self._holes: list[Hole] = []
 
     def write(self, message: RawMessage) -> None:
         if self._first is None:
@@ -168,17 +170,15 @@ class _Partition:
         return _file(opened, kept, self._path, path, folder, self._holes)
 
 
-def _sums(opened: Duck, folder: Path) -> list[dict[str, str]]:
-    """Return what the entries come to by currency and layer, as text."""
-    found = opened.execute(_SUMS, [str(folder / "ledger" / "entry" / "*.parquet")])
+def sums(opened: Duck, folder: Path) -> list[dict[str, str]]:
+    """Return what the entries of a snapshot come to."""
+    return add_up(opened, sorted((folder / "ledger" / "entry").glob("*.parquet")))
+
+
+def add_up(opened: Duck, files: Sequence[Path]) -> list[dict[str, str]]:
+    """Return what entries come to by currency and layer, as text."""
+    if not files:
+        return []
+    found = opened.execute(_SUMS, [[*map(str, files)]])
     names = ("currency", "layer", "debits", "credits")
     return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
-
-
-def _sync(folder: Path) -> None:
-    """See that the names in a folder are on the disk."""
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)

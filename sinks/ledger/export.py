@@ -5,7 +5,7 @@ one that is verified from a folder are judged by the same code.
 """
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
@@ -199,7 +199,17 @@ def _export(connection: Connection, table: Table, path: Path) -> int:
 
 def copied(table: Table, first: int = 0, last: int = BATCH_ID_MAX, *, has_names: bool) -> sql.Composed:
     """Return the statement that copies the rows of a table for these batches to whoever reads."""
-    query = sql.SQL(table.query).format(first=sql.Literal(first), last=sql.Literal(last))
+    return _copied(sql.SQL(table.query).format(first=sql.Literal(first), last=sql.Literal(last)), has_names=has_names)
+
+
+def copied_of(table: Table, batches: Sequence[int]) -> sql.Composed:
+    """Return the statement that copies the rows of some batches, between which there may be others, under their names."""
+    query = sql.SQL(table.query).format(first=sql.Literal(min(batches)), last=sql.Literal(max(batches)))
+    only = sql.SQL("SELECT * FROM ({query}) q WHERE q.batch_id = ANY({batches}::BIGINT[])")
+    return _copied(only.format(query=query, batches=sql.Literal([*batches])), has_names=True)
+
+
+def _copied(query: sql.Composed, *, has_names: bool) -> sql.Composed:
     return sql.SQL("COPY ({query}) TO STDOUT (FORMAT csv, NULL {null}, HEADER {names})").format(
         query=query, null=sql.Literal(NULL), names=sql.Literal(has_names)
     )

@@ -1,0 +1,121 @@
+"""An archive that goes on, read as the snapshot of its newest moment, so that whatever judges the one judges the other.
+
+The files stay where they are: a folder of links has the layout of a snapshot, and a manifest of what is there now. Of a topic
+that had several lives it has the newest: what was booked from an earlier one is not looked for, as with a broker that has
+forgotten. Days that are closed are bound by their manifests. Of later ones nothing says what there should be: what was changed
+in a file, or is gone at the end of a partition, is found only where it contradicts something else.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from shutil import copyfile
+from typing import NamedTuple
+
+import duckdb
+
+from domain.errors import ConfigError
+from domain.times import datetime_of
+from sinks.archive.days import check_days
+from sinks.archive.lives import TOPICS, Named, files, lives_there
+from sinks.archive.manifest import ARCHIVE, Filed, System, filed, write_about, write_manifest
+from sinks.archive.moments import OF_BATCHES, WHOLE, dotted, is_whole, moments
+from sinks.archive.parquet import Duck, Lines, duck, holes_in, rows_in, write_parquet
+from sinks.archive.snapshot import sums
+from sinks.archive.tables import MESSAGES, Kept
+
+KIND = "archive"
+
+
+class Placed(NamedTuple):
+    """A file of an archive, where a snapshot has it, and what its name says if it has messages."""
+
+    path: str
+    file: Path
+    name: Named | None = None
+
+
+def is_archive(folder: Path) -> bool:
+    """Whether a folder is an archive that goes on, and no snapshot."""
+    try:
+        about = json.loads((folder / ARCHIVE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(about, dict) and about.get("kind") == KIND
+
+
+def as_snapshot(archive: Path, folder: Path) -> None:
+    """Make the folder a snapshot of the archive's newest moment; ConfigError when it has none, or names the file that is none."""
+    about = json.loads((archive / ARCHIVE).read_text(encoding="utf-8"))
+    there = moments(archive)
+    if not there or not is_whole(there[-1]):
+        msg = f"{archive} has no moment of the books yet; let this run for a while: ballast run archive"
+        raise ConfigError(msg)
+    closed = check_days(archive)
+    made_at = datetime_of(int(there[-1].name)).isoformat().replace("+00:00", "Z")
+    folder.mkdir(parents=True)
+    with duck(folder) as opened:
+        placed = [*_books(there), *_messages(archive)]
+        told = [_linked(opened, folder, one) for one in placed]
+        told += [_empty(opened, folder, kept) for kept in _missing(placed)]
+        system = System(None, about["database"])
+        write_about(folder, system, made_at, about["pairing"], KIND, {"closed": closed})
+        write_manifest(folder, system, sorted(told), sums(opened, folder))
+
+
+def _books(there: Sequence[Path]) -> Iterator[Placed]:
+    for kept in WHOLE:
+        yield Placed(f"{kept.folder}/all.parquet", there[-1] / f"{dotted(kept)}.parquet")
+    for kept in OF_BATCHES:
+        for moment in there:
+            path = moment / f"{dotted(kept)}.parquet"
+            if path.exists():
+                yield Placed(f"{kept.folder}/{moment.name}.parquet", path)
+
+
+def _messages(archive: Path) -> Iterator[Placed]:
+    for topic in sorted((archive / TOPICS).glob("*")):
+        for name, path in sorted(files(lives_there(topic)[-1])):
+            yield Placed(f"{TOPICS}/{topic.name}/{path.name}", path, name)
+
+
+def _missing(placed: Sequence[Placed]) -> Iterator[Kept]:
+    """Yield the tables of batches that had no row in any moment, and the columns of a message."""
+    there = {one.path.rpartition("/")[0] for one in placed}
+    yield from (kept for kept in OF_BATCHES if kept.folder not in there)
+    yield MESSAGES
+
+
+def _empty(opened: Duck, folder: Path, kept: Kept) -> Filed:
+    path = folder / kept.folder / "none.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with closing(Lines(kept, folder / "none.csv")):
+        pass
+    write_parquet(opened, kept, folder / "none.csv", path)
+    return filed(folder, path, 0, None, None, ())
+
+
+def _place(one: Placed, path: Path) -> None:
+    """Put a file where a snapshot has it, so that it is still there when the archive has gone on: two moments later what is whole
+    is gone, and what is made into larger files when a day is over."""
+    if one.file.stem in {dotted(kept) for kept in WHOLE}:
+        copyfile(one.file, path)
+        return
+    try:
+        path.hardlink_to(one.file)
+    except OSError:  # on another disk
+        path.symlink_to(one.file.resolve())
+
+
+def _linked(opened: Duck, folder: Path, one: Placed) -> Filed:
+    path = folder / one.path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _place(one, path)
+        rows, holes = rows_in(opened, path), holes_in(opened, path)
+        return filed(folder, path, rows, one.name and one.name.first, one.name and one.name.last, holes)
+    except (OSError, duckdb.Error) as error:
+        said = str(error).splitlines()[0]
+        msg = f"{one.file} cannot be read as Parquet: {said}; bring it back as it was, and ask again"
+        raise ConfigError(msg) from error

@@ -1,0 +1,144 @@
+"""An archive that goes on is judged as a snapshot is: by the same checks, over the same rows."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+
+from app.reports.audit.judge import audit_folder
+from domain.streams.records import RawBatch
+from domain.topics import ALL
+from sinks.archive import keeping
+from sinks.archive.days import close_days as closing
+from sinks.archive.days import closed_days
+from sinks.archive.keeping import Keeping
+from sinks.archive.lives import lives
+from sinks.archive.moments import OF_BATCHES, Moments
+from sinks.archive.reading import as_snapshot, is_archive
+from sinks.migrations import migrate
+from tests.app.conftest import Ballast
+from tests.app.reports.audit.audited import ABOUT, fill_books, take_books, topics
+from tests.app.surroundings import assert_one_sentence, open_database
+
+pytestmark = pytest.mark.postgres
+
+MADE_AT_MS = 1_795_737_600_000
+"""When the snapshot of these books says that it was made."""
+
+FOREVER_MS, DAY_MS = 2**42, 86_400_000
+
+
+@pytest.fixture(scope="module")
+def books(server: str) -> Iterator[str]:
+    """The DSN of a database with books that are in order."""
+    with open_database(server) as dsn:
+        migrate(dsn)
+        fill_books(dsn)
+        yield dsn
+
+
+def keep(
+    dsn: str,
+    folder: Path,
+    epochs: int = 3,
+    times_ms: Sequence[int] = range(MADE_AT_MS, MADE_AT_MS + 2),
+    until_ms: int = MADE_AT_MS - 2 * DAY_MS,
+) -> None:
+    """Keep the topics of these books in some epochs, and then the books at these times but the last, which waits; days until
+    `until_ms` are closed."""
+    found = lives(folder, {topic.name: f"id of {topic.name}" for topic in ALL})
+    clock = iter(times_ms)
+    keeper = Keeping(folder, found, [], partial(Moments, dsn, folder, ABOUT.pairing, lambda: next(clock)))
+    messages = [one for read in topics().values() for one in read()]
+    size = len(messages) // epochs + 1
+    for start in range(0, len(messages), size):
+        keeper.write_batch(
+            [RawBatch(topic, number, -1, [message]) for (topic, number), message in messages[start : start + size]]
+        )
+        keeper.snapshot()
+    keeper._until_ms = {("every", 0): FOREVER_MS}
+    with patch.object(
+        keeping, "close_days", lambda opened, archive, unfinished, _: closing(opened, archive, unfinished, until_ms)
+    ):
+        for _ in times_ms[1:]:
+            keeper.snapshot()
+    keeper.close()
+
+
+@pytest.fixture
+def kept(books: str, tmp_path: Path) -> Path:
+    """An archive of them."""
+    keep(books, tmp_path / "archive")
+    return tmp_path / "archive"
+
+
+def test_an_archive_is_judged_as_a_snapshot_is(books: str, kept: Path, tmp_path: Path) -> None:
+    """Every check has the same verdict over as many things as over a snapshot of the same books and topics."""
+    as_snapshot(kept, tmp_path / "as")
+    taken = audit_folder(take_books(books, tmp_path / "taken"))
+    report = audit_folder(tmp_path / "as")
+    assert [(one["name"], one["verdict"], one["checked"]) for one in taken["checks"]] == [
+        (one["name"], one["verdict"], one["checked"]) for one in report["checks"]
+    ]
+    assert ("pass", "archive") == (report["verdict"], report["kind"])
+
+
+def test_a_file_that_was_taken_away_from_between_two_is_found(books: str, tmp_path: Path) -> None:
+    """It is a breach, by partition and offset, though no manifest tells of it."""
+    keep(books, tmp_path / "archive", epochs=100)
+    (life,) = (tmp_path / "archive" / "topics" / "dealer.transactions").iterdir()
+    files = sorted(life.rglob("0-*.parquet"), key=lambda path: int(path.stem.split("-")[1]))
+    assert 2 < len(files)
+    files[1].unlink()
+    as_snapshot(tmp_path / "archive", tmp_path / "as")
+    broken = {one["name"]: one["rows"] for one in audit_folder(tmp_path / "as")["checks"] if one["verdict"] == "breach"}
+    first, last = (int(files[1].stem.split("-")[number]) for number in (1, 2))
+    row = {"topic": "dealer.transactions", "partition": 0, "expected": first, "found": last + 1}
+    assert [row] == broken["I1_offsets_have_no_holes"]
+
+
+def test_days_that_are_over_are_few_files_that_a_manifest_binds(books: str, tmp_path: Path, ballast: Ballast) -> None:
+    """A day is closed when the two newest moments are later; its files are judged as they were, and none may be changed."""
+    archive = tmp_path / "archive"
+    keep(books, archive, 20, [MADE_AT_MS - DAY_MS, *range(MADE_AT_MS, MADE_AT_MS + 3)], FOREVER_MS)
+    assert ["2026-11-25", "2026-11-26"] == sorted(closed_days(archive))
+    days = [*archive.glob("topics/dealer.transactions/*/2026-11-25"), *archive.glob("books/2026-11-26/*")]
+    assert [4, len(OF_BATCHES)] == [len([*day.iterdir()]) for day in days]
+    taken = audit_folder(take_books(books, tmp_path / "taken"))
+    report = ballast("audit", str(archive), "--json").json()
+    assert [(one["name"], one["verdict"], one["checked"]) for one in taken["checks"]] == [
+        (one["name"], one["verdict"], one["checked"]) for one in report["checks"]
+    ]
+    assert "2026-11-26" == report["closed"]
+
+
+def cut_off(folder: Path) -> str:
+    path = next(iter(sorted(folder.rglob("ledger.entry.parquet"))))
+    path.write_bytes(path.read_bytes()[:-100])
+    return "ledger.entry.parquet cannot be read as Parquet"
+
+
+def no_moment(folder: Path) -> str:
+    (folder / "books").rename(folder / "elsewhere")
+    return "has no moment of the books yet; let this run for a while: ballast run archive"
+
+
+@pytest.mark.parametrize("spoil", [cut_off, no_moment])
+def test_an_archive_that_cannot_be_read_is_one_sentence(ballast: Ballast, kept: Path, spoil: Callable[[Path], str]) -> None:
+    """It names the file, and nothing of the archive is judged."""
+    said = spoil(kept)
+    assert_one_sentence(ballast("audit", str(kept)), said)
+
+
+def test_an_archive_is_judged_from_the_command_line(ballast: Ballast, kept: Path, tmp_path: Path) -> None:
+    """The verdict says until when it goes, and that no manifest binds it; with `--json` the folder that was named."""
+    assert is_archive(kept)
+    said = ballast("audit", str(kept), "--html", str(tmp_path / "page.html"))
+    assert 0 == said.code, said
+    assert "pass: an archive, bound by manifests until no day yet, up to 2026-11-27T00:00:00" in said.out
+    assert (tmp_path / "page.html").stat().st_size > 0
+    report = json.loads(ballast("audit", str(kept), "--json").out)
+    assert (str(kept), "archive") == (report["folder"], report["kind"])
