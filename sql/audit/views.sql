@@ -9,10 +9,15 @@
 --
 -- Every other file here is two questions to these views. The first gives the rows that break what its first line says,
 -- none if it holds; the second, under "figures", over how many things it was asked, so that a pass over nothing is not
--- taken for one.
+-- taken for one. Where a third stands, under "pieces", it gives the last batches of pieces that are asked one after the other,
+-- each from `first_batch` to `last_batch`.
 -- Amounts are whole minor units, times whole microseconds since 1970 in UTC (`_us`) or, of a broker, milliseconds
 -- (`at_ms`).
 -- Ids are a namespace of their own in every table; "offset" is a word of SQL and wants its quotation marks.
+
+SET VARIABLE first_batch = -9223372036854775807;
+SET VARIABLE last_batch = 9223372036854775807;
+CREATE OR REPLACE MACRO is_asked(batch_id) AS batch_id BETWEEN getvariable('first_batch') AND getvariable('last_batch');
 
 -- The ledger ---------------------------------------------------------------------------------------------------------------
 

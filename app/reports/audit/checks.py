@@ -6,6 +6,7 @@ is of a kind that no ledger writes, has not passed either: what stopped it is it
 
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,10 +16,13 @@ from sinks.archive.parquet import Duck
 
 AUDIT = Path(__file__).parents[3] / "sql" / "audit"
 VIEWS = AUDIT / "views.sql"
-FIGURES = "-- figures: "
+FIGURES, PIECES = "-- figures: ", "-- pieces: "
 
 ROWS_MAX = 10
 """How many of the rows that break a promise are told."""
+
+BEFORE_ALL, LAST_BATCH = -(2**63), 2**63 - 1
+"""What every number of a batch that there can be is above, and not above."""
 
 PASS, BREACH, NOTHING, NOT_JUDGED = "pass", "breach", "nothing to check", "not judged"
 
@@ -58,7 +62,7 @@ class Check(NamedTuple):
 
 def named_checks() -> list[Check]:
     """Return the checks that are SQL, in the order of their invariants."""
-    return sorted((_named(path) for path in AUDIT.glob("I*.sql")), key=order)
+    return sorted((check_in(path) for path in AUDIT.glob("I*.sql")), key=order)
 
 
 def order(check: Check) -> tuple[int, str]:
@@ -66,22 +70,40 @@ def order(check: Check) -> tuple[int, str]:
     return int(check.name[1:].split("_")[0]), check.name
 
 
-def _named(path: Path) -> Check:
+def check_in(path: Path) -> Check:
+    """Return the check that a file of SQL is."""
     query, _, figures = path.read_text(encoding="utf-8").partition(FIGURES)
-    of, _, counting = figures.partition("\n")
+    of, _, counted = figures.partition("\n")
+    counting, _, pieces = counted.partition(PIECES)
     promise, _, _ = query.partition("\n-- A row is ")
     holds = promise.replace("\n-- ", " ").partition(": ")[2]
-    return Check(path.stem, holds, of, lambda opened: _ask(opened, query, counting))
+    return Check(path.stem, holds, of, lambda opened: _ask(opened, query, counting, pieces))
 
 
-def _ask(opened: Duck, query: str, counting: str) -> tuple[int, int, Sequence[Row]]:
+def _ask(opened: Duck, query: str, counting: str, pieces: str) -> tuple[int, int, Sequence[Row]]:
     counted = opened.execute(counting).fetchone()
+    found = [_asked(opened, query, first + 1, last) for first, last in _pieces(opened, pieces.partition("\n")[2])]
+    rows = [row for _, some in found for row in some]
+    return int(counted[0]) if counted else 0, sum(breaches for breaches, _ in found), rows[:ROWS_MAX]
+
+
+def _pieces(opened: Duck, query: str) -> Iterator[tuple[int, int]]:
+    """Return after which batch each piece begins and with which it ends; a check that does not say so is asked in one.
+
+    What is of a batch that is not there is in a piece, too.
+    """
+    ends = [last for (last,) in opened.execute(query).fetchall()[:-1]] if query else []
+    return pairwise([BEFORE_ALL, *ends, LAST_BATCH])
+
+
+def _asked(opened: Duck, query: str, first: int, last: int) -> tuple[int, Sequence[Row]]:
+    opened.execute(f"SET VARIABLE first_batch = {first}")
+    opened.execute(f"SET VARIABLE last_batch = {last}")
     asked = query.strip().rstrip(";")
     found = opened.execute(f"SELECT count(*) OVER () AS breaches, found.* FROM ({asked}\n) found LIMIT {ROWS_MAX}")  # noqa: S608
     names = [column[0] for column in found.description or ()][1:]
     rows = found.fetchall()
-    told = [dict(zip(names, map(plain, row[1:]), strict=True)) for row in rows]
-    return int(counted[0]) if counted else 0, int(rows[0][0]) if rows else 0, told
+    return int(rows[0][0]) if rows else 0, [dict(zip(names, map(plain, row[1:]), strict=True)) for row in rows]
 
 
 def plain(value: object) -> Value:

@@ -4,6 +4,7 @@ import ast
 from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 import psycopg
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.reports.audit.checks import AUDIT, BREACH, FIGURES, NOTHING, Check, carry_out, named_checks
+from app.reports.audit.checks import AUDIT, BREACH, FIGURES, NOTHING, VIEWS, Check, carry_out, check_in, named_checks
 from app.reports.audit.judge import FIRST, audit_folder, checks
 from domain.ledger.accounts import CHART
 from domain.ledger.journal import Transaction
@@ -74,6 +75,33 @@ def test_what_cannot_be_judged_has_not_passed() -> None:
         assert BREACH == carry_out(broken, opened).verdict
         assert "Could not convert" in str(carry_out(broken, opened).rows[0]["cannot_be_judged"])
         assert NOTHING == carry_out(empty, opened).verdict
+
+
+PIECES_OF_ONE = """-- I5: every entry is one.
+-- A row is an entry that is not.
+SELECT batch_id, amount FROM entry WHERE is_asked(batch_id) AND amount <> 1 ORDER BY batch_id, amount;
+-- figures: entries
+SELECT count(*) FROM entry;
+"""
+ENTRIES = "CREATE TABLE entry AS SELECT unnest(?::BIGINT[]) AS batch_id, unnest(?::BIGINT[]) AS amount"
+BATCHES = "CREATE TABLE batch AS SELECT DISTINCT batch_id, dense_rank() OVER (ORDER BY batch_id) AS number FROM entry"
+
+
+@given(st.lists(st.tuples(st.integers(-(2**63) + 1, 2**63 - 1) | st.integers(1, 9), st.integers(1, 2))), st.integers(1, 5))
+def test_a_check_says_the_same_in_pieces(entries: list[tuple[int, int]], size: int) -> None:
+    """Whatever the batches are and however large a piece, each row is judged once, also one of a batch that is not there."""
+    pieces = f"-- pieces: ends\nSELECT batch_id FROM batch WHERE number % {size} = 0 ORDER BY 1;\n"
+    macros = [line for line in VIEWS.read_text().splitlines() if line.startswith("CREATE OR REPLACE MACRO")]
+    with TemporaryDirectory() as scratch, duckdb.connect() as opened:
+        path = Path(scratch) / "I5_x.sql"
+        opened.execute("\n".join(macros))
+        opened.execute(ENTRIES, [[batch for batch, _ in entries], [amount for _, amount in entries]])
+        opened.execute(f"{BATCHES} WHERE batch_id > 3")
+        path.write_text(PIECES_OF_ONE)
+        whole = carry_out(check_in(path), opened)
+        path.write_text(PIECES_OF_ONE + pieces)
+        assert whole == carry_out(check_in(path), opened)
+        assert (len(entries), sum(amount != 1 for _, amount in entries)) == (whole.checked, whole.breaches)
 
 
 @pytest.mark.postgres
