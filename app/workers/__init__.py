@@ -1,1 +1,1 @@
-"""Long-running workers: groups of processes, the parts that a flow is joined to, and the shape of saved state."""
+"""Long-running workers: groups of processes, the parts that a flow is joined to, what is saved of them, and in which shape."""

@@ -19,7 +19,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import structlog
 from bytewax._bytewax import cli_main
 from bytewax.dataflow import Dataflow
-from bytewax.recovery import RecoveryConfig, init_db_dir
+from bytewax.recovery import RecoveryConfig
 
 from app.logs import configure_logs
 from app.places.addresses import find_places, venue_urls
@@ -28,6 +28,7 @@ from app.troubles import bottom_of
 from app.workers import parts
 from app.workers.ends import code_of
 from app.workers.parts import Joints
+from app.workers.recovery import prepare_recovery
 from app.workers.shape import check_shape, shape_of
 from connectors.kafka.origin import origin_of
 from domain.errors import FencedError
@@ -78,9 +79,6 @@ BOOKING: dict[str, Callable[[Settings], Sequence[int]]] = {
 }
 """The flows that have writers of the ledger in them, and of which shards: one of them works, others stand by or stop."""
 
-RECOVERY_PARTITIONS = 4
-"""The most processes that a flow can ever have over one recovery folder."""
-
 log = structlog.get_logger()
 
 
@@ -129,7 +127,9 @@ def run(name: str, process_id: int | None, addresses: list[str] | None) -> None:
     flow, joined = FLOWS[name].join(Joints(settings, places, venue_urls(settings), stopping, origin))
     folder = recovery_folder(settings, name) if FLOWS[name].saves else None
     if folder is not None and process_id in (None, 0):
-        prepare_recovery(folder)
+        forgotten = prepare_recovery(folder)
+        if forgotten:
+            log.info("worker.unended_epoch_forgotten", flow=name, states=forgotten)
         own = [partition for partition in joined.partitions if partition[0] in inputs]
         fixed = {"lanes": settings.kafka.lanes}
         for came in check_shape(folder, shape_of(flow, own, origin, fixed)):
@@ -160,13 +160,6 @@ def collect_rarely() -> None:
 def switch_quickly() -> None:
     """The thread that writes to the ledger mostly waits; with Python's 5 ms it would wait that long after each answer."""
     sys.setswitchinterval(0.0001)
-
-
-def prepare_recovery(folder: Path) -> None:
-    """Make the recovery folder on the first start."""
-    if not (folder / "part-0.sqlite3").exists():
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        init_db_dir(folder, RECOVERY_PARTITIONS)
 
 
 def main() -> None:
