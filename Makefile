@@ -25,9 +25,11 @@ $(READY): requirements/dev.txt pyproject.toml
 demo: $(READY) ## Run the main job on embedded parts: market, users and exchange simulated (Ctrl-C stops it)
 	$(BIN)/ballast demo
 
+# Each process has a broker and a Postgres of its own; a file is run by one of them.
+JOBS ?= 2
 .PHONY: test
-test: $(READY) ## Run the tests, on embedded Postgres and broker
-	$(BIN)/python -m pytest
+test: $(READY) ## Run the tests, on embedded Postgres and broker; JOBS=N at a time
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 
 .PHONY: check
 check: $(READY) ## Format, lint, types, arrows between layers, generated files unchanged

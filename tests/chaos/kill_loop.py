@@ -2,8 +2,9 @@
 
     python -m tests.chaos.kill_loop --kills 1000 --seed 7
 
-Each worker is waited for until it has done something, and gets SIGKILL a seeded random moment later, so that it dies while it
-reads, books, sends and saves its state alike; one that never does anything is reported, and not killed. When the users have
+Each worker is waited for until it has done something, every other one until it has booked something, and gets SIGKILL a seeded
+random moment later, so that it dies while it reads, books, sends and saves its state alike; one that never does anything is
+reported, and not killed. When the users have
 stopped, a last worker finishes, and its books are settled before they are judged. Then everything that was read is recorded
 and replayed in memory, without any kill: the live trades have to be the same, and so have the digests of what was booked for
 them.
@@ -16,9 +17,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,6 +51,10 @@ DONE = "SELECT (SELECT count(*) FROM ledger.batch), (SELECT max(as_of) FROM trea
 """What grows when a worker does something: batches that it books, words that its steps say when an epoch ends."""
 
 
+Connection = psycopg.Connection[Any]
+Worker = subprocess.Popen[bytes]
+
+
 class Survived(NamedTuple):
     """What was left: how many workers were killed, and how many of them had booked something; the live trades by id with
     their digests, as they are and as an undisturbed run books them; what the checks found; how the last worker ended, and
@@ -64,7 +70,7 @@ class Survived(NamedTuple):
     exit_code: int
 
 
-def start_worker(session: Session, log: Path, flow: str = "everything", **settings: str) -> "subprocess.Popen[bytes]":
+def start_worker(session: Session, log: Path, flow: str = "everything", **settings: str) -> Worker:
     """A worker process without a supervisor."""
     with log.open("ab") as said:
         return subprocess.Popen(
@@ -109,24 +115,29 @@ def kill_often(session: Session, log: Path, kills: int, dice: random.Random) -> 
     """Start a worker and kill it when it is at work, over and over; returns how many had booked something."""
     bookers = 0
     with psycopg.connect(session.places.dsn, autocommit=True) as connection:
-        for _ in range(kills):
+        for number in range(kills):
             before = _done(connection)
+            deeds = before[:1] if number % 2 else before
             worker = start_worker(session, log)
-            until(lambda w=worker, b=before: _is_at_work(w, log, _done(connection) != b), "a worker to do something")  # type: ignore[misc]
+            until(partial(_has_done_more, connection, deeds, worker, log), "a worker to do something")
             time.sleep(dice.uniform(0, MOMENT_SECONDS))
-            assert _is_at_work(worker, log, True)
+            _must_live(worker, log)
             worker.send_signal(signal.SIGKILL)
             worker.wait()
             bookers += _done(connection)[0] > before[0]
     return bookers
 
 
-def _is_at_work(worker: "subprocess.Popen[bytes]", log: Path, has_done: bool) -> bool:
+def _has_done_more(connection: Connection, deeds: Sequence[object], worker: Worker, log: Path) -> bool:
+    _must_live(worker, log)
+    return _done(connection)[: len(deeds)] != deeds
+
+
+def _must_live(worker: Worker, log: Path) -> None:
     assert worker.poll() is None, f"a worker ended by itself with {worker.returncode}: {log.read_text()[-2000:]}"
-    return has_done
 
 
-def _done(connection: psycopg.Connection[Any]) -> tuple[int, datetime | None]:
+def _done(connection: Connection) -> tuple[int, datetime | None]:
     batches, spoke_at = connection.execute(DONE).fetchone() or (0, None)
     return int(batches), spoke_at
 

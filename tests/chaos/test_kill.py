@@ -32,9 +32,9 @@ def survived() -> Survived:
 
 @PATIENT
 def test_kills_hit_workers_at_work(survived: Survived) -> None:
-    """The loop is worth something: every kill hit a worker that had done something, and many had just booked."""
+    """The loop is worth something: every kill hit a worker that had done something, and every other one had just booked."""
     assert KILLS == survived.kills
-    assert KILLS / 5 < survived.kills_after_booking
+    assert KILLS // 2 <= survived.kills_after_booking
 
 
 @PATIENT
