@@ -139,15 +139,17 @@ def run(name: str, process_id: int | None, addresses: list[str] | None) -> None:
     collect_rarely()
     switch_quickly()
     log.info("worker.started", flow=name, process_id=process_id or 0)
-    cli_main(
-        flow,
-        process_id=process_id,
-        addresses=addresses,
-        epoch_interval=epoch_of(settings, name),
-        recovery_config=None if folder is None else RecoveryConfig(str(folder), backup_interval=timedelta(0)),
-    )
-    # What is frozen is never let go of, of which DuckDB would complain at length.
-    gc.unfreeze()
+    try:
+        cli_main(
+            flow,
+            process_id=process_id,
+            addresses=addresses,
+            epoch_interval=epoch_of(settings, name),
+            recovery_config=None if folder is None else RecoveryConfig(str(folder), backup_interval=timedelta(0)),
+        )
+    finally:
+        # What is frozen is never let go of, of which DuckDB would complain at length.
+        gc.unfreeze()
     log.info("worker.stopped", flow=name)
 
 
