@@ -8,28 +8,53 @@ an epoch that never was is known as paired, while the trade that was made of it 
 machine so slow that workers were killed before they read anything, as two trades of 25,000 that nobody booked.
 
 So what was left of an epoch that never ended is taken away before a flow starts. Where that is follows from the same rows, by the
-same rule, as where Bytewax resumes.
+same rule, as where Bytewax resumes. That is done by whoever has the folder for itself, and so are all later writes: nothing in
+Bytewax keeps a second process from saving over the same folder.
 """
 
+import fcntl
+import os
 import sqlite3
+import time
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from bytewax.recovery import init_db_dir
+
+from domain.errors import FencedError
+
+LOCK = "lock"
+LOOK_SECONDS = 0.2
+LOOKS_MAX = 300
+"""So many looks at a folder that another process has, before a start over it is given up."""
 
 PARTITIONS = 4
 """The most processes that a flow can ever have over one recovery folder."""
 
 
-def prepare_recovery(folder: Path) -> int:
-    """Make the folder on the first start, later take away what no execution may go on with; returns how many states that were.
+def take_folder(folder: Path, looks_max: int = LOOKS_MAX) -> None:
+    """Have the folder for this process for as long as it lives; FencedError when another one has it and does not end."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # Never closed: the lock goes with the process, however that ends, and is not handed on to those that it starts.
+    number = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    for _ in range(looks_max):
+        with suppress(BlockingIOError):
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(LOOK_SECONDS)
+    os.close(number)
+    msg = f"another process saves its state in {folder}; stop it first, or set data.folder to a folder of this one's own"
+    raise FencedError(msg)
 
-    Nothing else may have the folder open.
+
+def prepare_recovery(folder: Path) -> int:
+    """Make the store on the first start, later take away what no execution may go on with; returns how many states that were.
+
+    The folder has to be taken.
     """
     parts = sorted(folder.glob("part-*.sqlite3"))
     if not parts:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         init_db_dir(folder, PARTITIONS)
         return 0
     with ExitStack() as stack:

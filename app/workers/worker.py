@@ -28,7 +28,7 @@ from app.troubles import bottom_of
 from app.workers import parts
 from app.workers.ends import code_of
 from app.workers.parts import Joints
-from app.workers.recovery import prepare_recovery
+from app.workers.recovery import prepare_recovery, take_folder
 from app.workers.shape import check_shape, shape_of
 from connectors.kafka.origin import origin_of
 from domain.errors import FencedError
@@ -127,6 +127,7 @@ def run(name: str, process_id: int | None, addresses: list[str] | None) -> None:
     flow, joined = FLOWS[name].join(Joints(settings, places, venue_urls(settings), stopping, origin))
     folder = recovery_folder(settings, name) if FLOWS[name].saves else None
     if folder is not None and process_id in (None, 0):
+        take_folder(folder)
         forgotten = prepare_recovery(folder)
         if forgotten:
             log.info("worker.unended_epoch_forgotten", flow=name, states=forgotten)

@@ -2,6 +2,8 @@
 
 import pickle
 import sqlite3
+import subprocess
+import sys
 from contextlib import ExitStack, closing
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +14,8 @@ from bytewax.dataflow import Dataflow
 from bytewax.recovery import RecoveryConfig
 from bytewax.testing import TestingSink, TestingSource, run_main
 
-from app.workers.recovery import prepare_recovery, resume_epoch
+from app.workers.recovery import prepare_recovery, resume_epoch, take_folder
+from domain.errors import FencedError
 
 DIES = "!"
 
@@ -46,6 +49,7 @@ def _count(count: int | None, _: str) -> tuple[int, int]:
 def folder(tmp_path: Path) -> Path:
     """A recovery folder of a life that counted a once, and died when it had saved another count and not the end of the epoch."""
     folder = tmp_path / "recovery"
+    take_folder(folder)
     assert 0 == prepare_recovery(folder)
     assert [("a", 1)] == live(folder, "a" + DIES)
     with ExitStack() as stack:
@@ -57,6 +61,14 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
+TAKES = """
+import sys, time
+from pathlib import Path
+from app.workers.recovery import take_folder
+take_folder(Path(sys.argv[1]), looks_max=2)
+print("taken", flush=True)
+time.sleep(600)
+"""
 LEFT = """
 INSERT INTO snaps (step_id, state_key, snap_epoch, ser_change)
 SELECT step_id, state_key, ?, ? FROM snaps WHERE state_key = 'a' ORDER BY snap_epoch LIMIT 1
@@ -76,3 +88,17 @@ def test_what_never_was_is_forgotten(folder: Path) -> None:
     prepare_recovery(folder)
     assert ("a", 2) == live(folder, "abba")[-1]
     assert 0 == prepare_recovery(folder)
+
+
+def test_a_folder_is_of_one_process(folder: Path) -> None:
+    """Whoever takes it again while the first process lives is refused by name, and takes it once that one has died."""
+    taking = [sys.executable, "-c", TAKES, str(folder)]
+    refused = subprocess.run(taking, capture_output=True, text=True, check=False)
+    assert f"another process saves its state in {folder}" in refused.stderr
+    with subprocess.Popen([*taking[:-1], str(folder / "other")], stdout=subprocess.PIPE, text=True) as elsewhere:
+        assert elsewhere.stdout is not None
+        assert "taken\n" == elsewhere.stdout.readline()
+        with pytest.raises(FencedError):
+            take_folder(folder / "other", looks_max=1)
+        elsewhere.kill()
+    take_folder(folder / "other", looks_max=1)
