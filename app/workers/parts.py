@@ -16,6 +16,7 @@ from app.settings import Settings
 from app.workers.writer import writer_command
 from connectors.clock import now_ms
 from connectors.kafka.origin import UNKNOWN, Origin, Seen, Watch
+from connectors.kafka.peek import last_offsets
 from connectors.kafka.source import KafkaSource, client_options, list_partitions
 from connectors.rounds import RoundsSource
 from connectors.venue.gateway import START, Cursor, VenueGateway
@@ -164,9 +165,9 @@ def of_everything(joints: Joints) -> everything.Setup:
 def of_archive(joints: Joints) -> archive.Setup:
     """What keeps messages and books, in a folder of one ledger."""
     folder = joints.settings.archive.folder
-    partitions = list_partitions(joints.places.kafka, [topic.name for topic in archive.INPUTS], waits=False)
-    books = partial(Moments, joints.dsn, folder, joints.settings.pairing.rule, now_ms)
-    return archive.Setup(Keeper(folder, _lives(joints), partitions, books))
+    ends = partial(last_offsets, joints.places.kafka, [topic.name for topic in archive.INPUTS])
+    books = partial(Moments, joints.dsn, folder, joints.settings.pairing.rule, now_ms, ends)
+    return archive.Setup(Keeper(folder, _lives(joints), books))
 
 
 def _lives(joints: Joints) -> dict[str, Path]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -142,6 +143,12 @@ class Peek:
     def close(self) -> None:
         """Give the consumer back."""
         self._consumer.close()
+
+
+def last_offsets(kafka: KafkaSettings, topics: Collection[str]) -> dict[Partition, int]:
+    """Return the offset of the last message that each partition has now; of one that has none, nothing."""
+    with closing(Peek(kafka)) as peek:
+        return {key: tail.newest[-1].offset for key, tail in peek.tails(topics).items() if tail.newest}
 
 
 def counts(tails: Mapping[Partition, Tail]) -> dict[str, int]:

@@ -40,8 +40,9 @@ MESSAGE_BYTES = 100
 class Books(Protocol):
     """Keeps the books beside the messages."""
 
-    def follow(self, opened: Duck, until_ms: int) -> None:
-        """Keep what came since the last time; every message that came before `until_ms` is in the folder."""
+    def follow(self, opened: Duck, kept: Mapping[tuple[str, int], int]) -> int:
+        """Keep what came since the last time, and return until when everything is kept; `kept` are the offsets that each
+        partition is kept up to."""
         ...
 
     def close(self) -> None:
@@ -60,19 +61,17 @@ class Keeper(FixedPartitionedSink[RawBatch, None]):
         self,
         folder: Path,
         lives: Mapping[str, Path],
-        partitions: Sequence[tuple[str, int]],
         books: OpenBooks | None = None,
     ) -> None:
         self._folder = folder
         self._lives = lives
-        self._partitions = partitions
         self._open_books = books
 
     def list_parts(self) -> list[str]:
         return ["keeper-0"]
 
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> "Keeping":
-        return Keeping(self._folder, self._lives, self._partitions, self._open_books)
+        return Keeping(self._folder, self._lives, self._open_books)
 
 
 class Keeping(StatefulSinkPartition[RawBatch, None]):
@@ -82,7 +81,6 @@ class Keeping(StatefulSinkPartition[RawBatch, None]):
         self,
         folder: Path,
         lives: Mapping[str, Path],
-        partitions: Sequence[tuple[str, int]],
         open_books: OpenBooks | None,
         bytes_max: int = BYTES_MAX,
     ) -> None:
@@ -94,7 +92,6 @@ class Keeping(StatefulSinkPartition[RawBatch, None]):
         self._next = {
             (topic, number): offset for topic, life in lives.items() for number, offset in next_offsets(life).items()
         }
-        self._until_ms = dict.fromkeys(partitions, -1)
         self._waiting: dict[tuple[str, int], list[RawMessage]] = {}
         self._bytes = 0
         self._duck = duck(self._unfinished)
@@ -103,10 +100,8 @@ class Keeping(StatefulSinkPartition[RawBatch, None]):
 
     def write_batch(self, values: list[RawBatch]) -> None:
         for batch in values:
-            key = (batch.topic, batch.partition)
-            self._until_ms[key] = batch.watermark_ms
             if batch.messages:
-                self._collect(key, batch.messages)
+                self._collect((batch.topic, batch.partition), batch.messages)
         if self._bytes > self._bytes_max:
             self._flush()
 
@@ -120,8 +115,7 @@ class Keeping(StatefulSinkPartition[RawBatch, None]):
         self._flush()
         if self._books is not None:
             with _written(self._folder):
-                until_ms = min(self._until_ms.values(), default=-1)
-                self._books.follow(self._opened, until_ms)
+                until_ms = self._books.follow(self._opened, self._next)
                 close_days(self._opened, self._folder, self._unfinished, until_ms)
 
     def _flush(self) -> None:

@@ -6,8 +6,9 @@ of no batch (accounts, balances, decisions and the like) as it was then, whole, 
 Batches get their numbers before they are committed, so of two shards the lower number can come later. Within a shard they
 come in order. So what came since is told by the last batch of each shard, and the folder says which that is.
 
-A moment waits until every message that came before it is in the folder: what is booked was on a topic before, and an archive
-that has the one has the other, as a snapshot has.
+A moment waits until the last message that each partition had then is in the folder: what is booked was on a topic before, and
+an archive that has the one has the other, as a snapshot has. Offsets tell that; a time that all partitions have passed does not,
+since a message may be long on its way to a reader who believes to be at the end.
 """
 
 import json
@@ -44,30 +45,42 @@ ORDER BY b.batch_id
 """
 
 
+Offsets = Mapping[tuple[str, int], int]
+"""An offset of each partition; of one that has no message there is none."""
+
+
 class Moment(NamedTuple):
-    """Tables of one moment that wait for the messages before it: their folder, and the last batch of each shard then."""
+    """Tables of one moment that wait for the messages before it: their folder, and what was the last then, batch of each
+    shard and offset of each partition."""
 
     at_ms: int
     folder: Path
     lasts: Mapping[int, int]
+    offsets: Offsets
 
 
 class Moments:
-    """Follows the books as a reader; ConfigError when the folder is of another ledger."""
+    """Follows the books as a reader; ConfigError when the folder is of another ledger. `ends` asks for the last offsets."""
 
-    def __init__(self, dsn: str, folder: Path, pairing: str, clock: Callable[[], int], unfinished: Path) -> None:
-        self._folder, self._unfinished, self._pairing, self._clock = folder, unfinished, pairing, clock
+    def __init__(
+        self, dsn: str, folder: Path, pairing: str, clock: Callable[[], int], ends: Callable[[], Offsets], unfinished: Path
+    ) -> None:
+        self._folder, self._unfinished, self._pairing = folder, unfinished, pairing
+        self._clock, self._ends = clock, ends
+        self._until_ms = -1
         self._connection = connect(dsn, "reader", "archive")
         self._lasts: Mapping[int, int] | None = None
         self._waits: Moment | None = None
 
-    def follow(self, opened: Duck, until_ms: int) -> None:
-        """Keep the moment that waits if its messages are kept, and take the next one."""
-        if self._waits is not None and self._waits.at_ms < until_ms:
+    def follow(self, opened: Duck, kept: Offsets) -> int:
+        """Keep the moment that waits if its messages are kept, up to these offsets, and take the next one; return the time of
+        the last one that was kept."""
+        if self._waits is not None and all(kept.get(key, 0) > last for key, last in self._waits.offsets.items()):
             self._keep(self._waits)
             self._waits = None
         if self._waits is None:
             self._waits = self._take(opened)
+        return self._until_ms
 
     def _take(self, opened: Duck) -> Moment | None:
         """Take a moment, None of a ledger that has no accounts yet, and so no name."""
@@ -83,7 +96,7 @@ class Moments:
             copies = self._copied(beside, self._new(self._lasts))
         for kept, rows in copies:
             _write(opened, kept, rows)
-        return Moment(at_ms, beside, {**self._lasts, **lasts_of(opened, beside)})
+        return Moment(at_ms, beside, {**self._lasts, **lasts_of(opened, beside)}, self._ends())
 
     def _new(self, lasts: Mapping[int, int]) -> Sequence[int]:
         return [number for (number,) in self._connection.execute(_NEW, ([*lasts], [*lasts.values()]))]
@@ -98,7 +111,7 @@ class Moments:
     def _keep(self, moment: Moment) -> None:
         day = datetime_of(moment.at_ms).date().isoformat()
         moved(moment.folder, self._folder / BOOKS / day / f"{moment.at_ms}")
-        self._lasts = moment.lasts
+        self._lasts, self._until_ms = moment.lasts, moment.at_ms
         forget_old(self._folder)
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from shutil import copyfile
+from shutil import copyfile, rmtree
 from typing import NamedTuple
 
 import duckdb
@@ -48,20 +48,37 @@ def is_archive(folder: Path) -> bool:
 def as_snapshot(archive: Path, folder: Path) -> None:
     """Make the folder a snapshot of the archive's newest moment; ConfigError when it has none, or names the file that is none."""
     about = json.loads((archive / ARCHIVE).read_text(encoding="utf-8"))
-    there = moments(archive)
-    if not there or not is_whole(there[-1]):
-        msg = f"{archive} has no moment of the books yet; let this run for a while: ballast run archive"
-        raise ConfigError(msg)
     closed = check_days(archive)
-    made_at = datetime_of(int(there[-1].name)).isoformat().replace("+00:00", "Z")
-    folder.mkdir(parents=True)
+    at_ms, placed = _brought(archive, folder)
+    made_at = datetime_of(at_ms).isoformat().replace("+00:00", "Z")
     with duck(folder) as opened:
-        placed = [*_books(there), *_messages(archive)]
-        told = [_linked(opened, folder, one) for one in placed]
+        told = [_told(opened, folder, one) for one in placed]
         told += [_empty(opened, folder, kept) for kept in _missing(placed)]
         system = System(None, about["database"])
         write_about(folder, system, made_at, about["pairing"], KIND, {"closed": closed})
         write_manifest(folder, system, sorted(told), sums(opened, folder))
+
+
+def _brought(archive: Path, folder: Path) -> tuple[int, list[Placed]]:
+    """Put everything of the archive to where a snapshot has it, and return the time of its newest moment; where a file has gone
+    meanwhile, since the archive goes on, all of it is put there again."""
+    before: list[Placed] = []
+    while True:
+        there = moments(archive)
+        if not there or not is_whole(there[-1]):
+            msg = f"{archive} has no moment of the books yet; let this run for a while: ballast run archive"
+            raise ConfigError(msg)
+        placed = [*_books(there), *_messages(archive)]
+        try:
+            for one in placed:
+                _place(one, folder / one.path)
+        except FileNotFoundError as error:
+            if placed == before:
+                raise _unread(Path(error.filename), error) from error
+            before = placed
+            rmtree(folder)
+        else:
+            return int(there[-1].name), placed
 
 
 def _books(there: Sequence[Path]) -> Iterator[Placed]:
@@ -99,23 +116,27 @@ def _empty(opened: Duck, folder: Path, kept: Kept) -> Filed:
 def _place(one: Placed, path: Path) -> None:
     """Put a file where a snapshot has it, so that it is still there when the archive has gone on: two moments later what is whole
     is gone, and what is made into larger files when a day is over."""
-    if one.file.stem in {dotted(kept) for kept in WHOLE}:
-        copyfile(one.file, path)
-        return
-    try:
-        path.hardlink_to(one.file)
-    except OSError:  # on another disk
-        path.symlink_to(one.file.resolve())
-
-
-def _linked(opened: Duck, folder: Path, one: Placed) -> Filed:
-    path = folder / one.path
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        _place(one, path)
+        path.hardlink_to(one.file)
+    except FileNotFoundError:
+        raise
+    except OSError:  # on another disk
+        if one.file.stem in {dotted(kept) for kept in WHOLE}:
+            copyfile(one.file, path)
+        else:
+            path.symlink_to(one.file.resolve())
+
+
+def _told(opened: Duck, folder: Path, one: Placed) -> Filed:
+    path = folder / one.path
+    try:
         rows, holes = rows_in(opened, path), holes_in(opened, path)
         return filed(folder, path, rows, one.name and one.name.first, one.name and one.name.last, holes)
     except (OSError, duckdb.Error) as error:
-        said = str(error).splitlines()[0]
-        msg = f"{one.file} cannot be read as Parquet: {said}; bring it back as it was, and ask again"
-        raise ConfigError(msg) from error
+        raise _unread(one.file, error) from error
+
+
+def _unread(file: Path, error: Exception) -> ConfigError:
+    said = str(error).splitlines()[0]
+    return ConfigError(f"{file} cannot be read as Parquet: {said}; bring it back as it was, and ask again")

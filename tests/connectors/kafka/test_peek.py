@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from connectors.kafka.peek import Peek, Tail
+from connectors.kafka.peek import Peek, Tail, last_offsets
 from connectors.kafka.source import KafkaSettings, client_options
 from domain import topics
 from domain.streams.records import RawMessage
@@ -105,3 +105,18 @@ def test_topics_that_have_just_been_made_are_empty(peek: Peek, kafka: KafkaSetti
     for made in admin.create_topics([NewTopic(name, 4, 1) for name in names]).values():
         made.result(PATIENCE_SECONDS)
     assert {Tail(0, ())} >= {Tail(tail.messages, tuple(tail.newest)) for tail in peek.tails(names).values()}
+
+
+def test_the_last_offsets_are_those_of_messages(kafka: KafkaSettings, new_topic: NewTopics, produce: Produce) -> None:
+    """Each partition that has one is told of."""
+    topic = new_topic(3)
+    produce(topic, *numbers(100), partition=2)
+    produce(topic, b"one", partition=0)
+    assert {(topic, 0): 0, (topic, 2): 99} == last_offsets(kafka, [topic])
+
+
+def test_the_marker_of_a_transaction_is_no_last_message(kafka: KafkaSettings, new_topic: NewTopics) -> None:
+    """The end that a broker tells lies behind it, and nobody who reads would ever come to it."""
+    topic = new_topic()
+    send_in_transactions(kafka, topic, ["commit_transaction", "commit_transaction"])
+    assert {(topic, 0): 2} == last_offsets(kafka, [topic])

@@ -22,7 +22,7 @@ from sinks.archive.parquet import duck
 from sinks.archive.reading import as_snapshot
 from tests.domain.ledger.ledger_workloads import CASH, USER, moved
 from tests.sinks.archive.test_keeping import HOUR_MS, IDS, KilledError, Tape, expected, holes, opened, put, rows, tapes
-from tests.sinks.archive.test_moments import FOREVER, assert_has_all, following
+from tests.sinks.archive.test_moments import assert_has_all, following
 from tests.sinks.ledger.checks import Open
 from tests.words import START_MS
 
@@ -115,8 +115,8 @@ def test_moments_of_a_day_become_one(dsn: str, tmp_path: Path, open_ledger: Open
     with following(dsn, tmp_path, clock) as follow:
         for number in range(14):
             ledger.post([moved(number, CASH, USER, 100)])
-            follow(FOREVER)
-        follow(FOREVER)
+            follow()
+        follow()
     with killed_at(step), suppress(KilledError):
         close(tmp_path)
     assert_has_all(dsn, tmp_path)

@@ -62,7 +62,7 @@ def tapes(draw: st.DrawFn) -> dict[tuple[str, int], Tape]:
 @contextmanager
 def opened(folder: Path, ids: dict[str, str] = IDS, bytes_max: int = 10_000) -> Iterator[Keeping]:
     """The one writer of a folder; what it has not made files of is lost at the end, as when it is killed."""
-    keeper = Keeping(folder, lives(folder, ids), KEYS, None, bytes_max)
+    keeper = Keeping(folder, lives(folder, ids), None, bytes_max)
     try:
         yield keeper
     finally:
@@ -241,7 +241,7 @@ def test_the_flow_keeps_what_topics_have(tmp_path: Path, batch_size: int) -> Non
     def run() -> None:
         nowhere = ListSink([])
         edges = Edges(KEYS, lambda _topics, _most: RecordedSource(found, batch_size), nowhere, nowhere, nowhere, nowhere)
-        keeper = Keeper(tmp_path, lives(tmp_path, IDS), KEYS)
+        keeper = Keeper(tmp_path, lives(tmp_path, IDS))
         run_main(archive.flow(edges, archive.Setup(keeper)), epoch_interval=timedelta(0))
 
     run()

@@ -26,22 +26,24 @@ from tests.words import START_MS
 
 pytestmark = pytest.mark.postgres
 
-FOREVER = 2**62
-"""Every message has been kept."""
+PLACE = ("alerts", 0)
 
-Follow = Callable[[int], None]
+Follow = Callable[..., int]
 
 
 @contextmanager
-def following(dsn: str, folder: Path, clock: Iterator[int]) -> Iterator[Follow]:
-    """What keeps the books of an archive; what waits at the end is lost, as when it is killed."""
+def following(
+    dsn: str, folder: Path, clock: Iterator[int], ends: Callable[[], dict[tuple[str, int], int]] = dict
+) -> Iterator[Follow]:
+    """What keeps the books of an archive; what waits at the end is lost, as when it is killed. Topics have no messages, or end
+    where they are told to."""
     unfinished = folder / "unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    books = Moments(dsn, folder, "closest", lambda: next(clock), unfinished)
+    books = Moments(dsn, folder, "closest", lambda: next(clock), ends, unfinished)
     try:
         with duck(unfinished) as opened:
-            yield lambda until_ms: books.follow(opened, until_ms)
+            yield lambda next_offset=0: books.follow(opened, {PLACE: next_offset})
     finally:
         books.close()
 
@@ -70,9 +72,9 @@ def test_a_ledger_is_followed_batch_by_batch(dsn: str, tmp_path: Path, open_ledg
     with following(dsn, tmp_path, clock) as follow:
         for number in range(4):
             ledger.post([moved(number, CASH, USER, 100)])
-            follow(FOREVER)
-        follow(FOREVER)
-        follow(FOREVER)
+            follow()
+        follow()
+        follow()
     assert_has_all(dsn, tmp_path)
     assert [(n,) for n in range(1, 5)] == sorted(rows(tmp_path, "ledger.batch", "batch_id"))
 
@@ -83,8 +85,8 @@ def test_every_table_of_a_product_is_kept(dsn: str, tmp_path: Path) -> None:
     clock = count(START_MS)
     for _ in range(3):
         with following(dsn, tmp_path, clock) as follow:
-            follow(FOREVER)
-            follow(FOREVER)
+            follow()
+            follow()
     assert_has_all(dsn, tmp_path)
     assert all(rows(tmp_path, dotted(kept)) for kept in LEDGER if not kept.folder.endswith("closed_period"))
 
@@ -102,13 +104,13 @@ def test_a_moment_is_there_whole_or_not_at_all(dsn: str, tmp_path: Path, open_le
     for number in range(3):
         ledger.post([moved(number, CASH, USER, 100)])
         with following(dsn, tmp_path, clock) as follow, patch.object(room, "moved", killed):
-            follow(FOREVER)
+            follow()
             with pytest.raises(KeyboardInterrupt):
-                follow(FOREVER)
+                follow()
         assert (0 if before else number + 1) == len(rows(tmp_path, "ledger.batch"))
     with following(dsn, tmp_path, clock) as follow:
-        follow(FOREVER)
-        follow(FOREVER)
+        follow()
+        follow()
     assert_has_all(dsn, tmp_path)
     assert min(KEPT_WHOLE, len(moments(tmp_path))) == len([*(tmp_path / "books").rglob("ledger.account.parquet")])
 
@@ -121,30 +123,31 @@ def test_a_batch_that_is_committed_after_a_later_number_is_kept(dsn: str, tmp_pa
     real = Moments._new
     with following(dsn, tmp_path, count(START_MS)) as follow:
         with patch.object(Moments, "_new", lambda books, lasts: [n for n in real(books, lasts) if n != 2]):
-            follow(FOREVER)
-        follow(FOREVER)
+            follow()
+        follow()
         assert [(1, 0), (3, 1)] == sorted(rows(tmp_path, "ledger.batch", "batch_id, shard"))
-        follow(FOREVER)
+        follow()
         assert [(1, 0), (2, 0), (3, 1)] == sorted(rows(tmp_path, "ledger.batch", "batch_id, shard"))
     assert_has_all(dsn, tmp_path)
 
 
 def test_a_moment_waits_for_the_messages_before_it(dsn: str, tmp_path: Path, open_ledger: Open) -> None:
-    """It is not there before every message that came until then is."""
+    """It is not there before the last message that a partition had then is kept, however late that comes to who reads; until
+    when everything is kept is told by the moments that are there."""
     open_ledger().post([moved(1, CASH, USER, 100)])
-    with following(dsn, tmp_path, count(START_MS)) as follow:
-        for until_ms, expected in ((-1, 0), (START_MS - 1, 0), (START_MS, 0), (START_MS + 1, 1)):
-            follow(until_ms)
-            assert expected == len(moments(tmp_path))
+    with following(dsn, tmp_path, count(START_MS), lambda: {PLACE: 7}) as follow:
+        for next_offset, expected in ((0, 0), (7, 0), (0, 0), (8, 1)):
+            until_ms = follow(next_offset)
+            assert (expected, START_MS if expected else -1) == (len(moments(tmp_path)), until_ms)
 
 
 def test_a_folder_is_of_one_ledger(dsn: str, tmp_path: Path, open_ledger: Open) -> None:
     """What another ledger has is not written beside it; one that has no accounts yet has no name, and is waited for."""
     with following(dsn, tmp_path, count(START_MS)) as follow:
-        follow(FOREVER)
+        follow()
         assert not (tmp_path / "archive.json").exists()
         open_ledger()
-        follow(FOREVER)
+        follow()
         assert (tmp_path / "archive.json").exists()
         check_ledger(tmp_path, json.loads((tmp_path / "archive.json").read_text())["database"], "first")
         with pytest.raises(ConfigError, match=r"is the archive of another ledger; set archive.folder"):
@@ -155,8 +158,8 @@ def test_no_column_passes_through_a_float(dsn: str, tmp_path: Path) -> None:
     """The files of a moment have the columns of a snapshot, each of one of its types."""
     tell_product(dsn)
     with following(dsn, tmp_path, count(START_MS)) as follow:
-        follow(FOREVER)
-        follow(FOREVER)
+        follow()
+        follow()
     for kept in (*OF_BATCHES, *WHOLE):
         for path in (tmp_path / "books").rglob(f"{dotted(kept)}.parquet"):
             found = duckdb.execute("DESCRIBE SELECT * FROM read_parquet(?)", [str(path)]).fetchall()

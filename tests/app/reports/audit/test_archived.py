@@ -9,19 +9,19 @@ from unittest.mock import patch
 import pytest
 
 from app.reports.audit.judge import audit_folder
+from domain.errors import ConfigError
 from domain.streams.records import RawBatch
 from domain.topics import ALL
-from sinks.archive import keeping
+from sinks.archive import keeping, reading
 from sinks.archive.days import close_days as closing
 from sinks.archive.days import closed_days
 from sinks.archive.keeping import Keeping
 from sinks.archive.lives import lives
-from sinks.archive.moments import OF_BATCHES, Moments
+from sinks.archive.moments import OF_BATCHES, Moments, moments
 from sinks.archive.reading import as_snapshot, is_archive
-from sinks.migrations import migrate
 from tests.app.conftest import Ballast
-from tests.app.reports.audit.audited import ABOUT, fill_books, take_books, topics
-from tests.app.surroundings import assert_one_sentence, open_database
+from tests.app.reports.audit.audited import ABOUT, open_books, take_books, topics
+from tests.app.surroundings import assert_one_sentence
 
 pytestmark = pytest.mark.postgres
 
@@ -34,9 +34,7 @@ FOREVER_MS, DAY_MS = 2**42, 86_400_000
 @pytest.fixture(scope="module")
 def books(server: str) -> Iterator[str]:
     """The DSN of a database with books that are in order."""
-    with open_database(server) as dsn:
-        migrate(dsn)
-        fill_books(dsn)
+    with open_books(server) as dsn:
         yield dsn
 
 
@@ -51,19 +49,18 @@ def keep(
     `until_ms` are closed."""
     found = lives(folder, {topic.name: f"id of {topic.name}" for topic in ALL})
     clock = iter(times_ms)
-    keeper = Keeping(folder, found, [], partial(Moments, dsn, folder, ABOUT.pairing, lambda: next(clock)))
+    books = partial(Moments, dsn, folder, ABOUT.pairing, lambda: next(clock), dict)
+    keeper = Keeping(folder, found, books, bytes_max=0)
     messages = [one for read in topics().values() for one in read()]
     size = len(messages) // epochs + 1
     for start in range(0, len(messages), size):
         keeper.write_batch(
             [RawBatch(topic, number, -1, [message]) for (topic, number), message in messages[start : start + size]]
         )
-        keeper.snapshot()
-    keeper._until_ms = {("every", 0): FOREVER_MS}
     with patch.object(
         keeping, "close_days", lambda opened, archive, unfinished, _: closing(opened, archive, unfinished, until_ms)
     ):
-        for _ in times_ms[1:]:
+        for _ in times_ms:
             keeper.snapshot()
     keeper.close()
 
@@ -113,6 +110,25 @@ def test_days_that_are_over_are_few_files_that_a_manifest_binds(books: str, tmp_
         (one["name"], one["verdict"], one["checked"]) for one in report["checks"]
     ]
     assert "2026-11-26" == report["closed"]
+
+
+def test_an_archive_that_goes_on_meanwhile_is_looked_at_again(kept: Path, tmp_path: Path) -> None:
+    """Where a moment is gone before its files are linked, since newer ones have come, the newest is taken; one of which a file is
+    lost for good is one sentence."""
+    (newest,), real = moments(kept)[-1:], reading._place
+    later = newest.with_name(f"{int(newest.name) + 1}")
+
+    def place(one: reading.Placed, path: Path) -> None:
+        if newest.exists():
+            newest.rename(later)
+        real(one, path)
+
+    with patch.object(reading, "_place", place):
+        as_snapshot(kept, tmp_path / "as")
+    assert "pass" == audit_folder(tmp_path / "as")["verdict"]
+    (later / "treasury.decision.parquet").unlink()
+    with pytest.raises(ConfigError, match=r"treasury.decision.parquet cannot be read as Parquet: .*; bring it back"):
+        as_snapshot(kept, tmp_path / "without")
 
 
 def cut_off(folder: Path) -> str:
