@@ -66,6 +66,9 @@ def demo(
     trades_per_second: Annotated[float, typer.Option(help="How fast the users trade.", min=0, max=5000)] = 20,
     seed: Annotated[int, typer.Option(help="The same seed gives the same users and the same market.")] = 1,
     record: Annotated[Path | None, typer.Option(help="Keep every topic as DIR/<topic>.jsonl.")] = None,
+    archive: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keep an archive there, too, and audit it at the end.")
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="Keep ledger and exchange here; ballast-data if left out.")] = None,
     settle_seconds: Annotated[
         float | None,
@@ -83,13 +86,13 @@ def demo(
     """
     from app.demo.demo import DemoPlan, run_demo  # noqa: PLC0415 - a command loads what it needs
 
-    plan = DemoPlan(seconds, prices, bars_per_second, trades_per_second, seed, record, settle_seconds, as_json)
+    plan = DemoPlan(seconds, prices, bars_per_second, trades_per_second, seed, record, archive, settle_seconds, as_json)
     summary = run_demo(settings_of(config, data), plan)
     show(summary, as_json)
     if not summary["settled"]:
         print(f"ballast: not settled, and so not judged: it waited for {summary['waited_for']}", file=sys.stderr)
         raise typer.Exit(NOT_SETTLED)
-    if "fail" in summary["invariants"].values():
+    if "fail" in summary["invariants"].values() or summary.get("archive", {}).get("breaches"):
         raise typer.Exit(70)
 
 
@@ -191,7 +194,7 @@ def correct(
 
 @app.command()
 def replay(
-    folder: Annotated[Path, typer.Argument(help="Recorded topics, as ballast demo --record leaves them.")],
+    folder: Annotated[Path, typer.Argument(help="Recorded topics: of ballast demo --record, a snapshot, or an archive.")],
     out: Annotated[Path, typer.Option(help="Where to write the output topics and the ledger.")],
     batch_size: Annotated[int, typer.Option(help="Messages per batch.", min=1)] = 1000,
     workers: Annotated[int, typer.Option(help="Threads.", min=1, max=8)] = 1,

@@ -7,9 +7,10 @@ what is on its way arrives, however long that takes, the promises are checked ag
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import structlog
@@ -20,18 +21,26 @@ from app.demo.settle import look, wait_until_settled
 from app.demo.view import live_view
 from app.logs import configure_logs
 from app.replay.record import record_topics
+from app.reports.audit.checks import BREACH
+from app.reports.audit.judge import audit_folder
 from app.reports.invariants import check_invariants, verdicts
 from app.reports.status import read_status
-from app.settings import Settings
+from app.settings import Archive, Settings
 from app.workers.session import Market, Session, open_session
 from app.workers.supervisor import Group
+from app.workers.worker import ARCHIVE
+from connectors.clock import now_ms
 from connectors.kafka.peek import Peek
 from connectors.venue.simulated.bars import gaps, read_bars
 from domain.errors import ConfigError
 from domain.times import datetime_of
+from sinks.archive.moments import moments
+from sinks.archive.reading import as_snapshot
 from sinks.postgres import connect
 
 LOOK_SECONDS = 0.5
+ARCHIVE_SECONDS = 2
+"""A demo is over in a minute, so what it keeps is made into files more often than elsewhere."""
 PROGRESS_SECONDS = 3.0
 
 log = structlog.get_logger()
@@ -46,6 +55,7 @@ class DemoPlan(NamedTuple):
     trades_per_second: float
     seed: int
     record: Path | None
+    archive: Path | None
     settle_seconds: float | None
     quiet: bool
 
@@ -53,28 +63,43 @@ class DemoPlan(NamedTuple):
 def run_demo(settings: Settings, plan: DemoPlan) -> dict[str, Any]:
     """Run until the time is over or somebody presses Ctrl-C, then until the books are settled; return the summary.
 
-    Its invariants are empty, and `settled` is false, if `plan.settle_seconds` or another Ctrl-C ended the waiting.
+    Its invariants are empty, and `settled` is false, if `plan.settle_seconds` or another Ctrl-C ended the waiting. What is judged
+    then is an archive, too, if one was to be kept.
     """
     configure_logs("warning")
     stopping = _Interrupted()
     market = _market(plan)
+    settings, flows = _with_archive(settings, plan)
     _say(plan, "starting broker, database, exchange and worker…")
     with open_session(settings, market) as session:
-        group = Group("everything", 1, session.env, settings.data.folder / "worker.log")
-        group.start()
+        groups = [Group(flow, 1, session.env, settings.data.folder / log_file) for flow, log_file in flows.items()]
         try:
-            crowd = _trade(plan, settings, session, group, stopping)
+            for group in groups:
+                group.start()
+            crowd = _trade(plan, settings, session, groups, stopping)
             _say(plan, "letting what is on its way arrive…")
-            waits_for = _settle(plan, session, group, crowd, stopping)
+            waits_for = _settle(plan, session, groups, crowd, stopping)
             summary = _summary(settings, session) | _verdicts(plan, session, waits_for)
+            if plan.archive is not None and waits_for is None:
+                summary |= {"archive": _judge_archive(plan, plan.archive, groups)}
         finally:
-            codes = group.stop()
+            codes = [code for group in groups for code in group.stop()]
         if plan.record is not None:
             record_topics(session.places.kafka, plan.record)
     if any(codes):
-        msg = f"the worker did not stop cleanly; its last words are in {settings.data.folder / 'worker.log'}"
+        logs = " and ".join(str(settings.data.folder / log_file) for log_file in flows.values())
+        msg = f"the worker did not stop cleanly; its last words are in {logs}"
         raise ConfigError(msg)
     return summary
+
+
+def _with_archive(settings: Settings, plan: DemoPlan) -> tuple[Settings, dict[str, str]]:
+    """Return the settings and the flows with their logs, the archive's beside the others if one is to be kept."""
+    flows = {"everything": "worker.log"}
+    if plan.archive is None:
+        return settings, flows
+    kept = Archive(folder=plan.archive.resolve(), seconds=ARCHIVE_SECONDS)
+    return settings.model_copy(update={"archive": kept}), flows | {ARCHIVE: "archive.log"}
 
 
 def _say(plan: DemoPlan, text: str) -> None:
@@ -114,13 +139,20 @@ def _market(plan: DemoPlan) -> Market:
     return Market(plan.prices, plan.bars_per_second or paced, plan.seed)
 
 
-def _trade(plan: DemoPlan, settings: Settings, session: Session, group: Group, stopping: _Interrupted) -> CrowdThread:
+def _watch(groups: Sequence[Group]) -> None:
+    for group in groups:
+        group.watch()
+
+
+def _trade(
+    plan: DemoPlan, settings: Settings, session: Session, groups: Sequence[Group], stopping: _Interrupted
+) -> CrowdThread:
     with ExitStack() as stack:
         show = stack.enter_context(live_view(plan.quiet, settings.hedging))
         crowd = stack.enter_context(CrowdThread(session.places.kafka, plan.seed, plan.trades_per_second))
         deadline = _deadline(plan.seconds)
         while time.monotonic() < deadline and not stopping.times:
-            group.watch()
+            _watch(groups)
             show(session)
             time.sleep(min(LOOK_SECONDS, max(0.0, deadline - time.monotonic())))
     return crowd
@@ -130,12 +162,14 @@ def _deadline(seconds: float | None) -> float:
     return float("inf") if seconds is None else time.monotonic() + seconds
 
 
-def _settle(plan: DemoPlan, session: Session, group: Group, crowd: CrowdThread, stopping: _Interrupted) -> str | None:
+def _settle(
+    plan: DemoPlan, session: Session, groups: Sequence[Group], crowd: CrowdThread, stopping: _Interrupted
+) -> str | None:
     """Wait until the books are settled; return what it still waited for when it was told to end."""
     deadline, times = _deadline(plan.settle_seconds), stopping.times
 
     def go_on() -> bool:
-        group.watch()
+        _watch(groups)
         return time.monotonic() < deadline and stopping.times == times
 
     with closing(Peek(session.places.kafka)) as peek, connect(session.places.dsn, "reader", "demo") as connection:
@@ -163,6 +197,20 @@ def _verdicts(plan: DemoPlan, session: Session, waits_for: str | None) -> dict[s
     breaches = check_invariants(session.places, session.venue_urls)
     broken = {name: found for name, found in breaches.items() if found}
     return {"settled": True, "invariants": verdicts(breaches)} | ({"breaches": broken} if broken else {})
+
+
+def _judge_archive(plan: DemoPlan, archive: Path, groups: Sequence[Group]) -> dict[str, Any]:
+    """Wait until the archive has a moment of the settled books, and audit that."""
+    _say(plan, "auditing the archive…")
+    settled_ms = now_ms()
+    while not any(int(moment.name) > settled_ms for moment in moments(archive)[-1:]):
+        _watch(groups)
+        time.sleep(LOOK_SECONDS)
+    with TemporaryDirectory(prefix="ballast-audit-") as scratch:
+        as_snapshot(archive, Path(scratch) / "archive")
+        report = audit_folder(Path(scratch) / "archive")
+    breaches = [check["name"] for check in report["checks"] if check["verdict"] == BREACH]
+    return {"folder": str(archive), "audit": report["verdict"], "breaches": breaches}
 
 
 def _summary(settings: Settings, session: Session) -> dict[str, Any]:

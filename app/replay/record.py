@@ -1,12 +1,16 @@
-"""Keeps every topic as `<topic>.jsonl`, message by message with its coordinates, as `replay` reads it."""
+"""Recorded topics, as `replay` reads them: `<topic>.jsonl`, message by message with its coordinates, which is kept here, or what
+a snapshot or an archive has of them as Parquet."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from connectors.kafka.peek import Peek
 from connectors.kafka.source import KafkaSettings
-from connectors.recorded import write_line
+from connectors.recorded import Recorded, read_folder, write_line
 from domain.streams.records import RawMessage
-from domain.topics import ALL
+from domain.topics import ALL, Topic
+from sinks.archive.reading import is_kept, messages_in
 
 
 def record_topics(kafka: KafkaSettings, folder: Path) -> dict[str, int]:
@@ -17,6 +21,14 @@ def record_topics(kafka: KafkaSettings, folder: Path) -> dict[str, int]:
         return {topic.name: _record(peek, topic.name, folder) for topic in ALL}
     finally:
         peek.close()
+
+
+def read_recorded(folder: Path, topics: Sequence[Topic[Any]]) -> Recorded:
+    """Read the recorded topics of a folder, of lines or of Parquet; what has nothing there is empty."""
+    if not is_kept(folder):
+        return read_folder(folder, topics)
+    empty = {(topic.name, partition): list[RawMessage]() for topic in topics for partition in range(topic.partitions)}
+    return empty | messages_in(folder, [topic.name for topic in topics])
 
 
 def _record(peek: Peek, topic: str, folder: Path) -> int:

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 from bytewax.testing import cluster_main, run_main
 
+from app.replay.record import read_recorded
 from app.settings import Settings
 from app.workers.parts import LIABILITY_SHARD, books_of
-from connectors.recorded import Recorded, RecordedSource, read_folder, write_line
+from connectors.recorded import Recorded, RecordedSource, write_line
 from domain.errors import ConfigError
 from domain.ledger.accounts import chart
 from domain.ledger.journal import History
@@ -89,7 +90,7 @@ def _forget(_decisions: Sequence[Decision]) -> None:
 def replay_folder(settings: Settings, folder: Path, out: Path, batch_size: int = 1000, workers: int = 1) -> dict[str, int]:
     """Replay the recorded topics of `folder` into `out`; returns how many lines each file got."""
     _keep_apart(folder, out)
-    recorded = read_folder(folder, everything.INPUTS)
+    recorded = read_recorded(folder, everything.INPUTS)
     replayed = replay(settings, recorded, batch_size, workers)
     files: dict[str, Iterable[str]] = {f"{name}.jsonl": lines for name, lines in topic_lines(replayed.outgoing).items()}
     files |= {f"ledger/{name}.jsonl": map(_json, rows) for name, rows in ledger_rows(replayed.ledger).items()}

@@ -7,19 +7,21 @@ in a file, or is gone at the end of a partition, is found only where it contradi
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from shutil import copyfile, rmtree
-from typing import NamedTuple
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
 
 import duckdb
 
 from domain.errors import ConfigError
+from domain.streams.records import RawMessage
 from domain.times import datetime_of
 from sinks.archive.days import check_days
 from sinks.archive.lives import TOPICS, Named, files, lives_there
-from sinks.archive.manifest import ARCHIVE, Filed, System, filed, write_about, write_manifest
+from sinks.archive.manifest import ARCHIVE, Filed, System, filed, open_archive, write_about, write_manifest
 from sinks.archive.moments import OF_BATCHES, WHOLE, dotted, is_whole, moments
 from sinks.archive.parquet import Duck, Lines, duck, holes_in, rows_in, write_parquet
 from sinks.archive.snapshot import sums
@@ -43,6 +45,38 @@ def is_archive(folder: Path) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(about, dict) and about.get("kind") == KIND
+
+
+def is_kept(folder: Path) -> bool:
+    """Whether a folder is a snapshot or an archive, and not of lines of text."""
+    return (folder / ARCHIVE).is_file()
+
+
+def messages_in(folder: Path, topics: Collection[str]) -> dict[tuple[str, int], list[RawMessage]]:
+    """Return what these topics have in a snapshot or an archive, by partition, in the order of offsets; ConfigError names the
+    file that is not as a manifest says, or is none."""
+    if is_archive(folder):
+        check_days(folder)
+        paths = [one.file for one in _messages(folder)]
+    else:
+        open_archive(folder)
+        paths = sorted((folder / TOPICS).glob("*/*.parquet"))
+    found: dict[tuple[str, int], list[RawMessage]] = {}
+    with TemporaryDirectory(prefix="ballast-") as scratch, duck(Path(scratch)) as opened:
+        for topic, partition, *message in _rows_of(opened, folder, paths, topics):
+            found.setdefault((topic, partition), []).append(RawMessage(*message))
+    return found
+
+
+def _rows_of(opened: Duck, folder: Path, paths: Sequence[Path], topics: Collection[str]) -> list[tuple[Any, ...]]:
+    query = """
+        SELECT topic, partition, "offset", at_ms, key, value FROM read_parquet(?) WHERE list_contains(?, topic)
+        ORDER BY topic, partition, "offset"
+    """
+    try:
+        return opened.execute(query, [[*map(str, paths)], [*topics]]).fetchall() if paths else []
+    except duckdb.Error as error:
+        raise _unread(folder, error) from error
 
 
 def as_snapshot(archive: Path, folder: Path) -> None:

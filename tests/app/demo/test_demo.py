@@ -5,6 +5,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import copytree
 from typing import Any, NamedTuple
 
 import psycopg
@@ -51,8 +52,9 @@ class Shown(NamedTuple):
     trades: list[tuple[str, str]]
 
 
-def _demo(folder: Path, seconds: int, record: str, seed: int) -> Shown:
-    arguments = ["--seconds", str(seconds), "--record", record, "--seed", str(seed), "--data", str(folder / "data")]
+def _demo(folder: Path, seconds: int, name: str, seed: int) -> Shown:
+    arguments = ["--seconds", str(seconds), "--record", f"recorded{name}", "--archive", f"archive{name}"]
+    arguments += ["--seed", str(seed), "--data", str(folder / "data")]
     said = run_ballast("demo", "--json", *arguments, cwd=folder)
     assert 0 == said.code, said.err
     with embedded_postgres(folder / "data" / "postgres") as dsn, psycopg.connect(dsn) as connection:
@@ -64,13 +66,14 @@ def _demo(folder: Path, seconds: int, record: str, seed: int) -> Shown:
 def first() -> Iterator[Shown]:
     """One demo over a new folder."""
     with open_folder() as folder:
-        yield _demo(folder, 8, "recorded", 1)
+        yield _demo(folder, 8, "", 1)
 
 
 @pytest.fixture(scope="module")
 def second(first: Shown) -> Shown:
-    """Another demo over the folder of the first, with other users."""
-    return _demo(first.folder, 3, "recorded-again", 2)
+    """Another demo over the folder of the first, with other users, which goes on with its archive."""
+    copytree(first.folder / "archive", first.folder / "archive-again")
+    return _demo(first.folder, 3, "-again", 2)
 
 
 def test_the_summary(first: Shown) -> None:
@@ -85,6 +88,15 @@ def test_every_promise_was_checked_and_kept(first: Shown) -> None:
     """The books were settled, all invariants pass, and none was left out."""
     assert first.summary["settled"] is True
     assert dict.fromkeys(CHECKS, "pass") == first.summary["invariants"]
+
+
+def test_the_archive_of_a_demo_passes_its_audit(first: Shown, second: Shown) -> None:
+    """Also one that goes on over another broker, which knows nothing of what the ledger has from before."""
+    judged = [shown.summary["archive"] for shown in (first, second)]
+    assert [("pass", []), ("pass", [])] == [(one["audit"], one["breaches"]) for one in judged]
+    assert [1, 2] == [len([*first.folder.glob(f"archive{name}/topics/market.ticks/*")]) for name in ("", "-again")]
+    said = run_ballast("audit", "archive", "--json", cwd=first.folder)
+    assert (0, "pass") == (said.code, said.json()["verdict"])
 
 
 def test_a_demo_that_does_not_wait_is_not_judged() -> None:
@@ -145,9 +157,10 @@ def test_two_replays_give_the_same_bytes(first: Shown) -> None:
     assert ledger == {name: content for name, content in again.items() if name.startswith("ledger/")}
 
 
-def test_a_replay_books_the_same_trades(first: Shown) -> None:
-    """Ids and digests of the live trades equal those that the demo booked."""
-    replayed = _replay(first, "compared")
+@pytest.mark.parametrize("kept", ["recorded", "archive"])
+def test_a_replay_books_the_same_trades(first: Shown, kept: str) -> None:
+    """Ids and digests of the live trades equal those that the demo booked, from lines of text and from an archive."""
+    replayed = _replay(first, f"compared-{kept}", kept=kept)
     rows = [json.loads(line) for line in replayed["ledger/transactions.jsonl"].splitlines()]
     reversed_ids = {row["cause_tx_id"] for row in rows if row["relation"] == "reverses"}
     live = [row for row in rows if row["template"].startswith("USER_") and row["id"] not in reversed_ids]
@@ -162,8 +175,8 @@ def test_a_recorded_topic_can_be_sent_again(first: Shown) -> None:
     assert sorted(coordinates) == coordinates
 
 
-def _replay(shown: Shown, out: str, *options: str) -> dict[str, bytes]:
-    said = run_ballast("replay", "recorded", "--out", out, "--json", *options, cwd=shown.folder)
+def _replay(shown: Shown, out: str, *options: str, kept: str = "recorded") -> dict[str, bytes]:
+    said = run_ballast("replay", kept, "--out", out, "--json", *options, cwd=shown.folder)
     assert (0, "") == (said.code, said.err)
     written = {
         str(path.relative_to(shown.folder / out)): path.read_bytes() for path in (shown.folder / out).rglob("*.jsonl")

@@ -9,8 +9,11 @@ from app.replay.replay import replay, replay_folder, topic_lines
 from connectors.recorded import read_folder, write_line
 from domain import topics
 from domain.errors import ConfigError
-from domain.streams.records import Outgoing
+from domain.streams.records import Outgoing, RawBatch
 from flows import everything
+from sinks.archive.keeping import Keeping
+from sinks.archive.lives import lives
+from sinks.archive.moments import check_ledger
 from tests.flows.runs import SETTINGS, recorded
 from tests.words import START_MS, leg, live_trades, pair, pockets, position, tick
 
@@ -36,6 +39,19 @@ def folder(tmp_path: Path) -> Path:
     return source
 
 
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    """The tapes as an archive that has gone on for a while, in many files."""
+    kept = tmp_path / "archive"
+    keeper = Keeping(kept, lives(kept, {topic.name: f"id-of-{topic.name}" for topic in topics.ALL}), None, bytes_max=0)
+    for (topic, number), tape in TAPES.items():
+        for message in tape:
+            keeper.write_batch([RawBatch(topic, number, -1, [message])])
+    keeper.close()
+    check_ledger(kept, "of these tapes", "closest")
+    return kept
+
+
 def files(folder: Path) -> dict[str, bytes]:
     """Everything in a folder."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*.jsonl"))}
@@ -54,6 +70,16 @@ def test_every_file_is_the_same_however_it_is_replayed(folder: Path, tmp_path: P
     replay_folder(SETTINGS, folder, tmp_path / "one")
     replay_folder(SETTINGS, folder, tmp_path / "other", batch_size, workers)
     assert files(tmp_path / "one") == files(tmp_path / "other")
+
+
+def test_an_archive_is_replayed_as_lines_are(folder: Path, archive: Path, tmp_path: Path) -> None:
+    """The same messages as lines of text and as Parquet replay to the same bytes; a file that is none is one sentence."""
+    for name, recorded_in in (("lines", folder), ("parquet", archive)):
+        replay_folder(SETTINGS, recorded_in, tmp_path / name)
+    assert files(tmp_path / "lines") == files(tmp_path / "parquet")
+    next(archive.rglob("topics/market.ticks/**/*.parquet")).write_bytes(b"PAR1 half")
+    with pytest.raises(ConfigError, match=r"archive cannot be read as Parquet: .*\.parquet'.*; bring it back"):
+        replay_folder(SETTINGS, archive, tmp_path / "again")
 
 
 def test_a_recording_is_never_written_over(folder: Path, tmp_path: Path) -> None:

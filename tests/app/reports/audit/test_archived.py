@@ -3,6 +3,8 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from unittest.mock import patch
 
@@ -18,7 +20,7 @@ from sinks.archive.days import closed_days
 from sinks.archive.keeping import Keeping
 from sinks.archive.lives import lives
 from sinks.archive.moments import OF_BATCHES, Moments, moments
-from sinks.archive.reading import as_snapshot, is_archive
+from sinks.archive.reading import as_snapshot, is_archive, messages_in
 from tests.app.conftest import Ballast
 from tests.app.reports.audit.audited import ABOUT, open_books, take_books, topics
 from tests.app.surroundings import assert_one_sentence
@@ -81,6 +83,16 @@ def test_an_archive_is_judged_as_a_snapshot_is(books: str, kept: Path, tmp_path:
         (one["name"], one["verdict"], one["checked"]) for one in report["checks"]
     ]
     assert ("pass", "archive") == (report["verdict"], report["kind"])
+
+
+def test_an_archive_and_a_snapshot_have_the_same_messages(books: str, kept: Path, tmp_path: Path) -> None:
+    """Of every topic that is asked for, each byte under its offset, as whoever replays them reads them."""
+    told = {
+        key: [message for _, message in pair] for read in topics().values() for key, pair in groupby(read(), itemgetter(0))
+    }
+    asked = ["dealer.transactions", "venue.fills", "alerts"]
+    assert {key: messages for key, messages in told.items() if key[0] in asked} == messages_in(kept, asked)
+    assert messages_in(take_books(books, tmp_path / "taken"), asked) == messages_in(kept, asked)
 
 
 def test_a_file_that_was_taken_away_from_between_two_is_found(books: str, tmp_path: Path) -> None:
