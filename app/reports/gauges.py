@@ -8,12 +8,16 @@ from sinks.postgres import Connection
 from sinks.queries import ask
 
 LIABILITY, HEDGING, EXECUTION, SINGLES = ("pair", "explain", "book"), ("decide",), ("reserve",), ("book_singles",)
+KEEP = "keep"
+"""The step of the archive, which speaks when it makes files, and is behind by the age of what it has."""
+
 STEPS: Mapping[str, Sequence[str]] = {
     "everything": (*LIABILITY, *HEDGING, *EXECUTION, *SINGLES),
     "liability": LIABILITY,
     "hedging": HEDGING,
     "execution": EXECUTION,
     "ledger": SINGLES,
+    "archive": (KEEP,),
 }
 """The steps of each flow that say how far they have come."""
 

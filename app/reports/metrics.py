@@ -31,6 +31,7 @@ NUMBERS = {
     "leverage": "exposure over collateral",
     "price_age_ms": "how old the last price is",
     "decisions": "decisions recorded",
+    "archive_age_seconds": "how old the newest moment is that an archive has",
 }
 FAMILIES = {
     "orders": "state",

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from app.places.places import Places
 from app.reports.alive import flow_reports, read_writers
-from app.reports.gauges import read_gauges, step_reports, waiting_report
+from app.reports.gauges import KEEP, read_gauges, step_reports, waiting_report
 from connectors.clock import now_ms
 from connectors.kafka.peek import Partition, Peek, Tail, counts
 from domain.ledger.accounts import LIABILITY, account_of
@@ -62,11 +62,12 @@ def read_status(places: Places) -> dict[str, Any]:
 def _at_work(connection: Connection) -> dict[str, Any]:
     readings, writers = read_gauges(connection), read_writers(connection)
     steps = step_reports(readings)
-    flows = flow_reports(steps)
+    flows, archive = flow_reports(steps), steps.pop(KEEP, None)
     return {
         "is_running": any(one["is_alive"] for one in (*writers, *flows.values())),
         "writers": writers,
         "flows": flows,
+        "archive_age_seconds": None if archive is None else archive.behind_ms // 1000,
         "waiting_legs": waiting_report(readings),
         "steps": {step: report._asdict() for step, report in steps.items()},
     }

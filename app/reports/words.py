@@ -28,6 +28,8 @@ def at_work(status: Mapping[str, Any]) -> Iterator[Line]:
         yield "writer", "none yet"
     for flow, report in status["flows"].items():
         yield "flow", f"{flow} {_flow(report)}"
+    if status["archive_age_seconds"] is not None:
+        yield "archive", f"has everything until {span(status['archive_age_seconds'] * 1000)} ago"
     ages = [f"{fact['fact']} of {fact['of']} {span(fact['age_ms'])}" for fact in status["facts"]]
     yield "age of facts", ", ".join(ages) or "no price, position or balance yet"
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from domain.errors import ConfigError
+from domain.streams.gauges import Gauge
 from domain.times import datetime_of
 from sinks.archive.disk import moved, sync
 from sinks.archive.lives import Named, outermost
@@ -25,10 +26,13 @@ from sinks.archive.manifest import ARCHIVE, FORMAT
 from sinks.archive.parquet import Duck, write_parquet
 from sinks.archive.snapshot import copy_rows, database_of
 from sinks.archive.tables import LEDGER, TREASURY, Kept
+from sinks.gauges import GaugeSink
 from sinks.ledger.export import snapshot
 from sinks.postgres import connect
 
-BOOKS = "books"
+BOOKS, STEP = "books", "keep"
+"""The folder of the moments, and the name by which the flow says until when everything is kept."""
+
 OF_BATCHES = tuple(kept for kept in LEDGER if "batch_id" in {one.name for one in kept.columns})
 (BATCH,) = (kept for kept in LEDGER if kept.folder == "ledger/batch")
 WHOLE = tuple(kept for kept in (*LEDGER, *TREASURY) if kept not in OF_BATCHES)
@@ -67,19 +71,22 @@ class Moments:
     ) -> None:
         self._folder, self._unfinished, self._pairing = folder, unfinished, pairing
         self._clock, self._ends = clock, ends
-        self._until_ms = -1
+        self._until_ms = max((name.last for day in (folder / BOOKS).glob("*") for name, _ in spans(day)), default=-1)
         self._connection = connect(dsn, "reader", "archive")
+        self._gauges = GaugeSink(dsn).build_part("to_gauges", "gauges-0", None)
         self._lasts: Mapping[int, int] | None = None
         self._waits: Moment | None = None
 
     def follow(self, opened: Duck, kept: Offsets) -> int:
         """Keep the moment that waits if its messages are kept, up to these offsets, and take the next one; return the time of
-        the last one that was kept."""
+        the last one that was kept, and leave it where a status finds it."""
         if self._waits is not None and all(kept.get(key, 0) > last for key, last in self._waits.offsets.items()):
             self._keep(self._waits)
             self._waits = None
         if self._waits is None:
             self._waits = self._take(opened)
+        self._gauges.write_batch([Gauge(STEP, f"{STEP}-00", "watermark_ms", self._until_ms)])
+        self._gauges.snapshot()
         return self._until_ms
 
     def _take(self, opened: Duck) -> Moment | None:
@@ -115,7 +122,8 @@ class Moments:
         forget_old(self._folder)
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Give the connections back."""
+        self._gauges.close()
         self._connection.close()
 
 

@@ -11,7 +11,7 @@ from typer.main import get_command
 
 from app.cli.main import app
 from app.reports.metrics import metrics
-from app.settings import Pairing
+from app.settings import Archive, Pairing
 from sinks.migrations import migrate
 from sinks.postgres import connect
 from tests.app.reports.test_metrics import STATUS
@@ -56,6 +56,14 @@ def test_rules_rest_on_metrics_that_are_served() -> None:
 def test_a_leg_is_too_old_for_both_at_the_same_time() -> None:
     """The rule and the setting for the alarm of the flow itself have the same age."""
     assert f"ballast_waiting_legs_oldest_seconds > {Pairing().leg_age_max_seconds}\n" in RULES
+
+
+def test_an_archive_is_old_when_moments_are_missing() -> None:
+    """The rule and the health check leave it the time of several moments, as the settings have them by themselves."""
+    seconds = Archive().seconds
+    (limit,) = re.findall(r"ballast_archive_age_seconds > (\d+)\n", RULES)
+    assert 4 * seconds <= int(limit)
+    assert f'"archive", "--limit-seconds", "{4 * seconds}"' in (ROOT / "docker-compose.yml").read_text()
 
 
 @pytest.mark.parametrize("typed", sorted(set(COMMANDS)))

@@ -14,7 +14,7 @@ from typer.main import get_command
 
 from app.cli.main import app
 from app.settings import CONFIG_VARIABLE, NO_FILE, read_settings
-from app.workers.worker import ARCHIVE, FLOWS
+from app.workers.worker import FLOWS
 from connectors.embedded.postgres import POSTGRES_SETTINGS
 from connectors.venue.simulated.process import LOOPBACK
 from tests.app.surroundings import ROOT
@@ -44,7 +44,7 @@ def _variables() -> Iterator[tuple[str, str]]:
 
 def test_services() -> None:
     """A broker, a database, an exchange, and each flow as a worker of its own."""
-    flows = set(FLOWS) - {"everything", ARCHIVE}
+    flows = set(FLOWS) - {"everything"}
     assert {"kafka", "postgres", "migrate", "exchange", *flows} == SERVICES.keys()
 
 
@@ -134,7 +134,7 @@ def test_our_own_services_have_no_more_rights_than_they_need() -> None:
     for block in (worker, SERVICES["migrate"], SERVICES["exchange"]):
         for line in ("read_only: true", 'cap_drop: ["ALL"]', 'security_opt: ["no-new-privileges:true"]'):
             assert line in block
-    assert all("<<: *worker" in SERVICES[flow] for flow in set(FLOWS) - {"everything", ARCHIVE})
+    assert all("<<: *worker" in SERVICES[flow] for flow in set(FLOWS) - {"everything"})
     assert 'BALLAST_RUN__METRICS_HOST: "0.0.0.0"' in worker
 
 

@@ -75,9 +75,11 @@ def test_waiting_legs_are_added_up_and_the_oldest_counts() -> None:
 
 
 def test_every_flow_has_its_steps() -> None:
-    """The flows are those that can be run but the archive, which says nothing; all together have the steps of each."""
-    assert FLOWS.keys() - {ARCHIVE} == STEPS.keys()
-    assert list(STEPS["everything"]) == [step for flow in STEPS if flow != "everything" for step in STEPS[flow]]
+    """The flows are those that can be run; all together have the steps of each but the archive."""
+    assert FLOWS.keys() == STEPS.keys()
+    assert list(STEPS["everything"]) == [
+        step for flow in STEPS if flow not in ("everything", ARCHIVE) for step in STEPS[flow]
+    ]
 
 
 @pytest.mark.postgres

@@ -13,6 +13,7 @@ from confluent_kafka import Producer
 from app.places.places import Places, prepare
 from app.reports import alive, gauges, status
 from app.reports.alive import ALIVE_MS, FLOWS
+from app.reports.gauges import KEEP
 from app.reports.status import read_status
 from connectors.clock import now_ms
 from connectors.kafka.peek import Peek
@@ -77,6 +78,15 @@ def test_who_writes_is_told_while_it_speaks(places: Places) -> None:
     assert 0 <= writer["silent_ms"] <= ALIVE_MS
     assert dict.fromkeys(FLOWS, False) == {flow: report["is_alive"] for flow, report in told["flows"].items()}
     ledger.close()
+
+
+def test_an_archive_is_as_old_as_what_it_has(places: Places) -> None:
+    """It is no flow that has to run, and no step that is behind; where none was ever kept nothing is said of it."""
+    assert read_status(places)["archive_age_seconds"] is None
+    say(places.dsn, Gauge(KEEP, "keep-00", "watermark_ms", now_ms() - 400_000))
+    told = read_status(places)
+    assert (0, {}, False) == (told["archive_age_seconds"] // 4000, told["steps"], told["is_running"])
+    assert 400 <= told["archive_age_seconds"]
 
 
 def test_a_flow_runs_while_its_steps_speak(places: Places) -> None:

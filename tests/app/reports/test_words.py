@@ -37,6 +37,7 @@ writer            shard 0: process 7 on h since 2023-11-14 22:12:20 UTC, heard 0
 flow              liability runs, 1.0 s behind
                   hedging does not run: silent for 94.0 s
                   execution was never heard of
+archive           has everything until 7.0 s ago
 age of facts      price of BTC-USD-SWAP 0.2 s, position of north 5 min
 alert             2023-11-14 22:13:20  critical: somebody has to look
 price             41,000.50 USD per bitcoin
