@@ -13,7 +13,7 @@ what to compare.
 import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -84,15 +84,15 @@ def _run(settings: Settings, trades: int) -> dict[str, float]:
         own = settings.model_copy(update={"data": Data(folder=Path(folder)), "run": Run(record_decisions="all")})
         with open_session(own, Market()) as session:
             catching_up = _catching_up(session, trades, Path(folder))
-            steady = _steady(session, trades, Path(folder), EVERYTHING)
-            grouped = _steady(session, trades, Path(folder), GROUPS)
+            alone = steady(session, trades, Path(folder), EVERYTHING)
+            grouped = steady(session, trades, Path(folder), GROUPS)
             latencies = _latencies(session, Path(folder))
             posting = posting_rate(session.places.dsn, trades)
             copied = copy_rate(session.places.dsn, trades)
             beside = _beside(session, trades)
-    spent = {f"{name}_us_per_trade": seconds / trades * 1e6 for name, seconds in steady.seconds.items()}
+    spent = {f"{name}_us_per_trade": seconds / trades * 1e6 for name, seconds in alone.seconds.items()}
     spent["all_grouped_us_per_trade"] = grouped.seconds["all"] / trades * 1e6
-    ours = {"catching_up": catching_up, "end_to_end": steady.per_second, "end_to_end_grouped": grouped.per_second}
+    ours = {"catching_up": catching_up, "end_to_end": alone.per_second, "end_to_end_grouped": grouped.per_second}
     rates = {**ours, "posting": posting, "copy": copied, **beside}
     return {f"{name}_per_second": rate for name, rate in rates.items()} | spent | latencies
 
@@ -124,13 +124,16 @@ def _catching_up(session: Session, trades: int, folder: Path) -> float:
         return _per_second(connection, 0)
 
 
-def _steady(session: Session, trades: int, folder: Path, flows: Sequence[str]) -> Steady:
+def steady(
+    session: Session, trades: int, folder: Path, flows: Sequence[str], beside: Mapping[str, Sequence[int]] = {}
+) -> Steady:
+    """Measure flows that have all of their trades to do at once; so have the processes beside them, which are counted apart."""
     started_ms = now_ms()
     with _workers(session, folder, flows) as groups, connect(session.places.dsn, "reader", "bench") as connection:
         _await_steps(session, groups, flows, started_ms)
         booked, newest = _counted(connection, BOOKED), _counted(connection, NEWEST)
-        parts = _parts(groups, connection)
-        with _standing_still(parts["flow"]):
+        parts = {**_parts(groups, connection), **beside}
+        with _standing_still([pid for name in ("flow", *beside) for pid in parts[name]]):
             produce_trades(session.places.kafka, f"steady-{started_ms}", trades, now_ms())
             before = processes()
         _await_booked(connection, groups, booked + trades)

@@ -276,6 +276,22 @@ def schemas(
         raise typer.Exit(1)
 
 
+@bench_app.command("archive")
+def bench_archive(
+    trades: Annotated[int, typer.Option(help="User trades per round.", min=100)] = 100_000,
+    runs: Annotated[int, typer.Option(help="Rounds; medians are reported.", min=1)] = 3,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """What an archive costs the trades that it runs beside, and how fast it catches up by itself.
+
+    Example: ballast bench archive --trades 50000 --json
+    """
+    from app.bench.archive import measure  # noqa: PLC0415 - a command loads what it needs
+
+    show(measure(read_settings(config), trades, runs), as_json)
+
+
 @bench_app.command("audit")
 def bench_audit(
     entries: Annotated[int, typer.Option(help="Entries of the ledger in the end.", min=400)] = 10_000_000,

@@ -11,7 +11,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from datetime import date
 from itertools import groupby
 from pathlib import Path
@@ -26,8 +26,7 @@ from sinks.archive.days import close_days, sweep
 from sinks.archive.disk import moved
 from sinks.archive.lives import next_offsets
 from sinks.archive.manifest import Hole
-from sinks.archive.parquet import Duck, Lines, duck, write_parquet
-from sinks.archive.tables import MESSAGES
+from sinks.archive.parquet import Duck, copy_columns, duck
 
 UNFINISHED, LOCK = "unfinished", "archive.lock"
 BYTES_MAX = 64 * 1024 * 1024
@@ -175,14 +174,17 @@ def holes_of(run: Run) -> list[Hole]:
     return holes
 
 
+_COLUMNS = """
+SELECT $1::VARCHAR AS topic, $2::BIGINT AS partition, unnest($3::BIGINT[]) AS "offset", unnest($4::BIGINT[]) AS at_ms,
+    unnest($5::BLOB[]) AS key, unnest($6::BLOB[]) AS value
+"""
+
+
 def write_messages(opened: Duck, run: Run, path: Path) -> None:
     """Make a file of messages, which says what its holes are."""
-    rows = path.with_suffix(".csv")
-    with closing(Lines(MESSAGES, rows)) as lines:
-        for offset, at_ms, key, value in run.messages:
-            lines.write((run.topic, run.partition, offset, at_ms, None if key is None else key.hex(), value.hex()))
-    write_parquet(opened, MESSAGES, rows, path, holes_of(run))
-    rows.unlink()
+    copy_columns(
+        opened, _COLUMNS, [run.topic, run.partition, *map(list, zip(*run.messages, strict=True))], path, holes_of(run)
+    )
 
 
 def _locked(folder: Path) -> int:
