@@ -69,6 +69,8 @@ def _told(rounds: list[Round], trades: int) -> dict[str, float]:
         "alone_us_per_trade": middle(lambda one: one.alone.seconds["all"] / trades * 1e6),
         "beside_us_per_trade": middle(lambda one: _others(one.beside) / trades * 1e6),
         "beside_to_alone_us": middle(lambda one: _others(one.beside) / one.alone.seconds["all"], 3),
+        "beside_to_alone_postgres_us": middle(lambda one: one.beside.seconds["postgres"] / one.alone.seconds["postgres"], 3),
+        "beside_to_alone_broker_us": middle(lambda one: one.beside.seconds["broker"] / one.alone.seconds["broker"], 3),
         "archive_us_per_trade": middle(lambda one: one.archive_seconds / trades * 1e6, 1),
         "archive_bytes_per_trade": middle(lambda one: one.archive_bytes / trades),
     }
