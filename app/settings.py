@@ -131,6 +131,9 @@ class Archive(Section):
 
     folder: Path = Field(Path("ballast-archive"), description="created when it is not there; of one ledger")
     seconds: PositiveInt = Field(300, description="what came is made into files this often")
+    keep_days: int = Field(
+        0, ge=0, description="what topics with a retention have is kept for so many days, all else for ever; 0: that too"
+    )
 
 
 class Settings(BaseSettings):

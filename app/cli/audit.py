@@ -92,7 +92,9 @@ def _write_page(folder: Path, report: dict[str, Any], file: Path) -> None:
 def _of(report: dict[str, Any]) -> str:
     if report["kind"] == "snapshot":
         return "a snapshot of"
-    return f"an archive, bound by manifests until {report['closed'] or 'no day yet'}, up to"
+    since = report["messages_since"]
+    only = f", with prices, positions, balances and alerts since {since} only" if since else ""
+    return f"an archive, bound by manifests until {report['closed'] or 'no day yet'}{only}, up to"
 
 
 def _show(report: dict[str, Any], as_json: bool) -> None:

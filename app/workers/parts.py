@@ -167,7 +167,7 @@ def of_archive(joints: Joints) -> archive.Setup:
     folder = joints.settings.archive.folder
     ends = partial(last_offsets, joints.places.kafka, [topic.name for topic in archive.INPUTS])
     books = partial(Moments, joints.dsn, folder, joints.settings.pairing.rule, now_ms, ends)
-    return archive.Setup(Keeper(folder, _lives(joints), books))
+    return archive.Setup(Keeper(folder, _lives(joints), books, joints.settings.archive.keep_days))
 
 
 def _lives(joints: Joints) -> dict[str, Path]:

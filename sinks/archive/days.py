@@ -6,26 +6,34 @@ that has its manifest is closed, and nothing in it is touched again. What still 
 was set back, stands beside it and is bound by no manifest.
 
 Each manifest has the digest of the one before, so one that is gone from between two is missed.
+
+Who keeps passing facts (prices, positions and the like) for some days only has the oldest taken away, those of closed days,
+from the beginning of each partition on. The manifests stay and go on binding the books; `forgotten.json` says from which day on
+they bind such messages, too.
 """
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from datetime import timedelta
 from hashlib import sha256
+from itertools import groupby, takewhile
 from pathlib import Path
 from typing import NamedTuple
 
 from domain.errors import ConfigError
 from domain.times import datetime_of
-from sinks.archive.disk import moved
-from sinks.archive.lives import TOPICS, Named, found_in, outermost
+from domain.topics import BY_NAME
+from sinks.archive.disk import moved, written
+from sinks.archive.lives import TOPICS, Named, files, found_in, outermost
 from sinks.archive.manifest import ARCHIVE, Filed, compare, filed
 from sinks.archive.moments import BOOKS, OF_BATCHES, dotted, is_whole, spans
 from sinks.archive.parquet import Duck, holes_in, merge_parquet, rows_in
 from sinks.archive.snapshot import add_up
 from sinks.archive.tables import MESSAGES
 
-DAYS = "days"
+DAYS, FORGOTTEN = "days", "forgotten.json"
 AGAIN = "bring it back as it was"
 
 Run = list[tuple[Named, Path]]
@@ -144,6 +152,42 @@ def _filed(opened: Duck, day: Day) -> Iterator[Filed]:
         yield filed(day.archive, path, rows, first, last, ())
 
 
+def forget_days(archive: Path, keep_days: int, until_ms: int) -> None:
+    """Take away messages of closed days that are older than so many days before this time, of topics that a broker forgets, too.
+    The last file of a partition stays, since it says how far that is kept."""
+    if until_ms < 0:
+        return
+    since = (datetime_of(until_ms).date() - timedelta(days=keep_days)).isoformat()
+    closed = closed_days(archive)
+    old = [
+        path for life in archive.glob(f"{TOPICS}/*/*") if _may_go(life.parent.name) for path in _oldest(life, since, closed)
+    ]
+    if old:
+        written(archive / FORGOTTEN, {"messages_since": since})
+        for path in old:
+            path.unlink()
+            with suppress(OSError):  # it has other files
+                path.parent.rmdir()
+
+
+def _may_go(topic: str) -> bool:
+    """Whether a topic is one of facts that pass; what is booked follows from the others, and could not be judged without them."""
+    return topic in BY_NAME and BY_NAME[topic].retention_days >= 0
+
+
+def _oldest(life: Path, since: str, closed: Collection[str]) -> Iterator[Path]:
+    """Yield what a life begins with, partition by partition, up to the first file that is of a later day, or the last one."""
+    for _, found in groupby(files(life), lambda one: one[0].partition):
+        paths = [path for _, path in found]
+        yield from takewhile(lambda path: path.parent.name < since and path.parent.name in closed, paths[:-1])
+
+
+def messages_since(archive: Path) -> str | None:
+    """Return the day from which on messages are kept, None when none were taken away."""
+    path = archive / FORGOTTEN
+    return str(json.loads(path.read_text(encoding="utf-8"))["messages_since"]) if path.exists() else None
+
+
 def digest_of(archive: Path, day: str) -> str:
     """Return the digest of a day's manifest."""
     return sha256((archive / DAYS / f"{day}.json").read_bytes()).hexdigest()
@@ -151,7 +195,7 @@ def digest_of(archive: Path, day: str) -> str:
 
 def check_days(archive: Path) -> str | None:
     """See that all closed days are as their manifests say, and return the last; ConfigError names the file that is not."""
-    closed = sorted(closed_days(archive))
+    closed, since = sorted(closed_days(archive)), messages_since(archive) or ""
     for number, name in enumerate(closed):
         path = archive / DAYS / f"{name}.json"
         told = json.loads(path.read_text(encoding="utf-8"))
@@ -159,5 +203,7 @@ def check_days(archive: Path) -> str | None:
             msg = f"{path} follows another manifest than {closed[number - 1]}.json: one was changed, or is gone; {AGAIN}"
             raise ConfigError(msg)
         for one in told["files"]:
-            compare(archive / one["path"], one, path.name, AGAIN)
+            is_forgotten = name < since and one["path"].startswith(f"{TOPICS}/") and not (archive / one["path"]).exists()
+            if not is_forgotten:
+                compare(archive / one["path"], one, path.name, AGAIN)
     return closed[-1] if closed else None

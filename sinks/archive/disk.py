@@ -1,7 +1,10 @@
 """Files that are on the disk, whole, or not there."""
 
+import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 
 def moved(beside: Path, path: Path) -> None:
@@ -14,6 +17,15 @@ def moved(beside: Path, path: Path) -> None:
     beside.replace(path)
     for folder in (path.parent, *(folder.parent for folder in new)):
         sync(folder)
+
+
+def written(path: Path, facts: Mapping[str, Any]) -> None:
+    """Put facts into a file in the place of what it had; a kill leaves the ones or the others."""
+    beside = path.with_suffix(".new")
+    beside.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    sync(beside)
+    beside.replace(path)
+    sync(path.parent)
 
 
 def sync(path: Path) -> None:

@@ -22,7 +22,7 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from domain.errors import ConfigError
 from domain.streams.records import RawBatch, RawMessage
 from domain.times import datetime_of
-from sinks.archive.days import close_days, sweep
+from sinks.archive.days import close_days, forget_days, sweep
 from sinks.archive.disk import moved
 from sinks.archive.lives import next_offsets
 from sinks.archive.manifest import Hole
@@ -54,23 +54,26 @@ OpenBooks = Callable[[Path], Books]
 
 
 class Keeper(FixedPartitionedSink[RawBatch, None]):
-    """Keeps messages below the folders of their topics' lives; one part, since a folder has one writer."""
+    """Keeps messages below the folders of their topics' lives; one part, since a folder has one writer. Those that are older than
+    some days are taken away again, if a number is given."""
 
     def __init__(
         self,
         folder: Path,
         lives: Mapping[str, Path],
         books: OpenBooks | None = None,
+        keep_days: int = 0,
     ) -> None:
         self._folder = folder
         self._lives = lives
         self._open_books = books
+        self._keep_days = keep_days
 
     def list_parts(self) -> list[str]:
         return ["keeper-0"]
 
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> "Keeping":
-        return Keeping(self._folder, self._lives, self._open_books)
+        return Keeping(self._folder, self._lives, self._open_books, keep_days=self._keep_days)
 
 
 class Keeping(StatefulSinkPartition[RawBatch, None]):
@@ -82,12 +85,13 @@ class Keeping(StatefulSinkPartition[RawBatch, None]):
         lives: Mapping[str, Path],
         open_books: OpenBooks | None,
         bytes_max: int = BYTES_MAX,
+        keep_days: int = 0,
     ) -> None:
         with _written(folder):
             self._lock = _locked(folder)
             self._unfinished = _emptied(folder / UNFINISHED)
             sweep(folder)
-        self._folder, self._lives, self._bytes_max = folder, lives, bytes_max
+        self._folder, self._lives, self._bytes_max, self._keep_days = folder, lives, bytes_max, keep_days
         self._next = {
             (topic, number): offset for topic, life in lives.items() for number, offset in next_offsets(life).items()
         }
@@ -116,6 +120,8 @@ class Keeping(StatefulSinkPartition[RawBatch, None]):
             with _written(self._folder):
                 until_ms = self._books.follow(self._opened, self._next)
                 close_days(self._opened, self._folder, self._unfinished, until_ms)
+                if self._keep_days:
+                    forget_days(self._folder, self._keep_days, until_ms)
 
     def _flush(self) -> None:
         with _written(self._folder):

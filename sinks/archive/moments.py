@@ -20,7 +20,7 @@ from typing import NamedTuple
 from domain.errors import ConfigError
 from domain.streams.gauges import Gauge
 from domain.times import datetime_of
-from sinks.archive.disk import moved, sync
+from sinks.archive.disk import moved, written
 from sinks.archive.lives import Named, outermost
 from sinks.archive.manifest import ARCHIVE, FORMAT
 from sinks.archive.parquet import Duck, write_parquet
@@ -138,11 +138,7 @@ def check_ledger(folder: Path, database: str, pairing: str) -> None:
         if was.get("database") != database:
             msg = f"{folder} is the archive of another ledger; set archive.folder to a folder of this one"
             raise ConfigError(msg)
-    beside = path.with_suffix(".new")
-    beside.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-    sync(beside)
-    beside.replace(path)
-    sync(folder)
+    written(path, about)
 
 
 def dotted(kept: Kept) -> str:

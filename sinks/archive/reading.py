@@ -19,7 +19,7 @@ import duckdb
 from domain.errors import ConfigError
 from domain.streams.records import RawMessage
 from domain.times import datetime_of
-from sinks.archive.days import check_days
+from sinks.archive.days import check_days, messages_since
 from sinks.archive.lives import TOPICS, Named, files, lives_there
 from sinks.archive.manifest import ARCHIVE, Filed, System, filed, open_archive, write_about, write_manifest
 from sinks.archive.moments import OF_BATCHES, WHOLE, dotted, is_whole, moments
@@ -89,7 +89,9 @@ def as_snapshot(archive: Path, folder: Path) -> None:
         told = [_told(opened, folder, one) for one in placed]
         told += [_empty(opened, folder, kept) for kept in _missing(placed)]
         system = System(None, about["database"])
-        write_about(folder, system, made_at, about["pairing"], KIND, {"closed": closed})
+        write_about(
+            folder, system, made_at, about["pairing"], KIND, {"closed": closed, "messages_since": messages_since(archive)}
+        )
         write_manifest(folder, system, sorted(told), sums(opened, folder))
 
 

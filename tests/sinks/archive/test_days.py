@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from domain.errors import ConfigError
 from domain.streams.records import RawMessage
 from sinks.archive import days
-from sinks.archive.days import check_days, close_days, closed_days, sweep
-from sinks.archive.lives import files, lives
+from sinks.archive.days import check_days, close_days, closed_days, forget_days, messages_since, sweep
+from sinks.archive.lives import files, lives, places
 from sinks.archive.moments import check_ledger, moments
 from sinks.archive.parquet import duck
 from sinks.archive.reading import as_snapshot
 from tests.domain.ledger.ledger_workloads import CASH, USER, moved
-from tests.sinks.archive.test_keeping import HOUR_MS, IDS, KilledError, Tape, expected, holes, opened, put, rows, tapes
+from tests.sinks.archive.test_keeping import HOUR_MS, IDS, KEYS, KilledError, Tape, expected, holes, opened, put, rows, tapes
 from tests.sinks.archive.test_moments import assert_has_all, following
 from tests.sinks.ledger.checks import Open
 from tests.words import START_MS
@@ -180,3 +180,42 @@ def test_a_day_that_is_not_over_stays_open(tmp_path: Path) -> None:
     assert before == sorted(tmp_path.rglob("*.parquet"))
     with pytest.raises(ConfigError, match="has no moment of the books yet"):
         as_snapshot(tmp_path, tmp_path / "as")
+
+
+@settings(max_examples=25)
+@given(tapes(), st.integers(1, 5))
+def test_what_is_forgotten_is_the_oldest(found: dict[tuple[str, int], Tape], keep_days: int) -> None:
+    """What is left of each partition is its end, with its last file at least; reading goes on where it did, nothing of later days
+    and nothing of a topic that a broker has for ever is gone, and the manifests find nothing missing."""
+    with TemporaryDirectory() as name:
+        folder = Path(name) / "archive"
+        folder.mkdir()
+        kept(folder, found)
+        close(folder)
+        before, places_before = rows(folder), places(lives(folder, IDS))
+        until_ms = START_MS + 72 * HOUR_MS
+        forget_days(folder, keep_days, until_ms)
+        assert places_before == places(lives(folder, IDS))
+        since_ms = until_ms - until_ms % (24 * HOUR_MS) - keep_days * 24 * HOUR_MS
+        left, gone = rows(folder), [row for row in before if row not in rows(folder)]
+        assert all(row[3] < since_ms and row[0] != "legs.waiting" for row in gone)
+        for topic, partition in KEYS:
+            ours = [row for row in before if row[:2] == (topic, partition)]
+            assert ours[len(ours) - sum(row[:2] == (topic, partition) for row in left) :] == [
+                row for row in left if row[:2] == (topic, partition)
+            ]
+        assert (max(closed_days(folder)) if closed_days(folder) else None) == check_days(folder)
+        assert bool(gone) == (messages_since(folder) is not None)
+
+
+def test_what_was_kept_too_long_is_still_bound(tmp_path: Path) -> None:
+    """Messages may be gone of days before the one that the folder names; one that is gone of a later day is refused."""
+    tape = [RawMessage(n, START_MS + n * 24 * HOUR_MS, None, b"%d" % n * 50) for n in range(6)]
+    kept(tmp_path, {("alerts", 0): tape})
+    close(tmp_path)
+    forget_days(tmp_path, 2, START_MS + 5 * 24 * HOUR_MS)
+    assert [3, 4, 5] == [row[2] for row in rows(tmp_path)]
+    assert ("2023-11-17", "2023-11-19") == (messages_since(tmp_path), check_days(tmp_path))
+    next(tmp_path.glob("topics/alerts/*/2023-11-17/*")).unlink()
+    with pytest.raises(ConfigError, match=r"is in 2023-11-17.json and cannot be read"):
+        check_days(tmp_path)

@@ -14,9 +14,9 @@ from app.reports.audit.judge import audit_folder
 from domain.errors import ConfigError
 from domain.streams.records import RawBatch
 from domain.topics import ALL
-from sinks.archive import keeping, reading
+from sinks.archive import days, keeping, reading
 from sinks.archive.days import close_days as closing
-from sinks.archive.days import closed_days
+from sinks.archive.days import closed_days, forget_days
 from sinks.archive.keeping import Keeping
 from sinks.archive.lives import lives
 from sinks.archive.moments import OF_BATCHES, Moments, moments
@@ -114,14 +114,30 @@ def test_days_that_are_over_are_few_files_that_a_manifest_binds(books: str, tmp_
     archive = tmp_path / "archive"
     keep(books, archive, 20, [MADE_AT_MS - DAY_MS, *range(MADE_AT_MS, MADE_AT_MS + 3)], FOREVER_MS)
     assert ["2026-11-25", "2026-11-26"] == sorted(closed_days(archive))
-    days = [*archive.glob("topics/dealer.transactions/*/2026-11-25"), *archive.glob("books/2026-11-26/*")]
-    assert [4, len(OF_BATCHES)] == [len([*day.iterdir()]) for day in days]
+    made = [*archive.glob("topics/dealer.transactions/*/2026-11-25"), *archive.glob("books/2026-11-26/*")]
+    assert [4, len(OF_BATCHES)] == [len([*day.iterdir()]) for day in made]
     taken = audit_folder(take_books(books, tmp_path / "taken"))
     report = ballast("audit", str(archive), "--json").json()
     assert [(one["name"], one["verdict"], one["checked"]) for one in taken["checks"]] == [
         (one["name"], one["verdict"], one["checked"]) for one in report["checks"]
     ]
     assert "2026-11-26" == report["closed"]
+
+
+def test_messages_that_were_taken_away_are_no_breach(books: str, tmp_path: Path, ballast: Ballast) -> None:
+    """An archive that keeps passing facts for some days passes its audit, which says from which day on it has them."""
+    archive = tmp_path / "archive"
+    with patch.object(days, "_merge_messages"):
+        keep(books, archive, 20, [MADE_AT_MS - DAY_MS, *range(MADE_AT_MS, MADE_AT_MS + 3)], FOREVER_MS)
+    passing, lasting = (archive / "topics" / name for name in ("venue.positions", "dealer.transactions"))
+    before = [len([*topic.glob("*/2026-11-25/*")]) for topic in (passing, lasting)]
+    forget_days(archive, 1, MADE_AT_MS)
+    assert [1, before[1]] == [len([*topic.glob("*/2026-11-25/*")]) for topic in (passing, lasting)]
+    assert 1 < before[0]
+    said = ballast("audit", str(archive))
+    assert 0 == said.code, said.out
+    only = "with prices, positions, balances and alerts since 2026-11-26 only"
+    assert f"bound by manifests until 2026-11-26, {only}, up to" in said.out
 
 
 def test_an_archive_that_goes_on_meanwhile_is_looked_at_again(kept: Path, tmp_path: Path) -> None:
@@ -165,7 +181,7 @@ def test_an_archive_is_judged_from_the_command_line(ballast: Ballast, kept: Path
     """The verdict says until when it goes, and that no manifest binds it; with `--json` the folder that was named."""
     assert is_archive(kept)
     said = ballast("audit", str(kept), "--html", str(tmp_path / "page.html"))
-    assert 0 == said.code, said
+    assert 0 == said.code, said.out
     assert "pass: an archive, bound by manifests until no day yet, up to 2026-11-27T00:00:00" in said.out
     assert (tmp_path / "page.html").stat().st_size > 0
     report = json.loads(ballast("audit", str(kept), "--json").out)
