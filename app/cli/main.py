@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from app.cli import look
+from app.cli.archive import archive_app
 from app.cli.audit import audit
 from app.cli.exchange import exchange
 from app.cli.ledger import ledger_app
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 bench_app = typer.Typer(help="Measure, as ratios within one run.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(bench_app, name="bench")
+app.add_typer(archive_app, name="archive")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(quarantine_app, name="quarantine")
 for elsewhere in (audit, exchange, status, look.leg, look.trade, look.order, look.decision, look.explain):

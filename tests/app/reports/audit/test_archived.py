@@ -159,6 +159,25 @@ def test_an_archive_that_goes_on_meanwhile_is_looked_at_again(kept: Path, tmp_pa
         as_snapshot(kept, tmp_path / "without")
 
 
+def test_an_archive_says_what_it_has(kept: Path, ballast: Ballast) -> None:
+    """How far each partition is kept, until when everything is, and what a trade takes; a folder that is none is one sentence."""
+    report = ballast("archive", "status", str(kept), "--json").json()
+    told = {
+        key: [message.offset for _, message in pair]
+        for read in topics().values()
+        for key, pair in groupby(read(), itemgetter(0))
+    }
+    found = {(one["topic"], one["partition"]): (one["first"], one["last"]) for one in report["partitions"]}
+    assert {key: (offsets[0], offsets[-1]) for key, offsets in told.items()} == found
+    assert ("2026-11-27T00:00:00Z", None) == (report["moment"], report["closed"])
+    assert (
+        0 < report["trades"] * report["bytes_per_trade"] <= 2 * sum(path.stat().st_size for path in kept.rglob("*.parquet"))
+    )
+    said = ballast("archive", "status", str(kept))
+    assert f"bytes per trade: {report['bytes_per_trade']}" in said.out.splitlines()
+    assert_one_sentence(ballast("archive", "status", str(kept / "topics")), "topics is no archive that goes on")
+
+
 def cut_off(folder: Path) -> str:
     path = next(iter(sorted(folder.rglob("ledger.entry.parquet"))))
     path.write_bytes(path.read_bytes()[:-100])
