@@ -14,20 +14,20 @@ they bind such messages, too.
 
 import json
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from hashlib import sha256
 from itertools import groupby, takewhile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from domain.errors import ConfigError
 from domain.times import datetime_of
 from domain.topics import BY_NAME
 from sinks.archive.disk import moved, written
 from sinks.archive.lives import TOPICS, Named, files, found_in, outermost
-from sinks.archive.manifest import ARCHIVE, Filed, compare, filed
+from sinks.archive.manifest import ARCHIVE, Filed, about, compare, facts_in, filed
 from sinks.archive.moments import BOOKS, OF_BATCHES, dotted, is_whole, spans
 from sinks.archive.parquet import Duck, holes_in, merge_parquet, rows_in
 from sinks.archive.snapshot import add_up
@@ -130,7 +130,7 @@ def _bind(opened: Duck, day: Day) -> None:
     before = sorted(closed_days(day.archive))
     facts = {
         "day": day.name,
-        "database": json.loads((day.archive / ARCHIVE).read_text(encoding="utf-8"))["database"],
+        "database": about(day.archive)["database"],
         "before": digest_of(day.archive, before[-1]) if before else None,
         "files": [one._asdict() for one in _filed(opened, day)],
         "sums": add_up(opened, entries),
@@ -185,7 +185,7 @@ def _oldest(life: Path, since: str, closed: Collection[str]) -> Iterator[Path]:
 def messages_since(archive: Path) -> str | None:
     """Return the day from which on messages are kept, None when none were taken away."""
     path = archive / FORGOTTEN
-    return str(json.loads(path.read_text(encoding="utf-8"))["messages_since"]) if path.exists() else None
+    return str(facts_in(path, ("messages_since",), AGAIN)["messages_since"]) if path.exists() else None
 
 
 def digest_of(archive: Path, day: str) -> str:
@@ -193,12 +193,23 @@ def digest_of(archive: Path, day: str) -> str:
     return sha256((archive / DAYS / f"{day}.json").read_bytes()).hexdigest()
 
 
+def _manifest(path: Path) -> Mapping[str, Any]:
+    told = facts_in(path, ("day", "database", "before", "files"), AGAIN)
+    if not all(isinstance(one, dict) and one.keys() >= set(Filed._fields) for one in told["files"]):
+        msg = f"{path} does not say of each file what a manifest says; {AGAIN}"
+        raise ConfigError(msg)
+    return told
+
+
 def check_days(archive: Path) -> str | None:
     """See that all closed days are as their manifests say, and return the last; ConfigError names the file that is not."""
-    closed, since = sorted(closed_days(archive)), messages_since(archive) or ""
+    closed, since, ours = sorted(closed_days(archive)), messages_since(archive) or "", about(archive)["database"]
     for number, name in enumerate(closed):
         path = archive / DAYS / f"{name}.json"
-        told = json.loads(path.read_text(encoding="utf-8"))
+        told = _manifest(path)
+        if told["database"] != ours:
+            msg = f"{path} is of another ledger than {ARCHIVE}: two archives are in one folder; take out what is not of it"
+            raise ConfigError(msg)
         if number and told["before"] != digest_of(archive, closed[number - 1]):
             msg = f"{path} follows another manifest than {closed[number - 1]}.json: one was changed, or is gone; {AGAIN}"
             raise ConfigError(msg)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from domain.errors import AwayError
+from domain.errors import AwayError, ConfigError
 from domain.streams.records import source_name
 
 TOPICS = "topics"
@@ -60,7 +60,15 @@ def files(life: Path) -> list[tuple[Named, Path]]:
 def found_in(day: Path) -> Iterator[tuple[Named, Path]]:
     """Yield the files of a day of a life, with what their names say."""
     for path in day.glob("*.parquet"):
-        yield Named(*map(int, path.stem.split("-"))), path
+        try:
+            yield Named(*map(int, path.stem.split("-"))), path
+        except (ValueError, TypeError) as error:
+            raise stray(path) from error
+
+
+def stray(path: Path) -> ConfigError:
+    """Return what is said of a file or a folder that no archive has put there."""
+    return ConfigError(f"{path} is nothing that an archive has: its name says no range; take it away, and ask again")
 
 
 def outermost(found: Iterable[tuple[Named, Path]]) -> tuple[list[tuple[Named, Path]], list[tuple[Named, Path]]]:

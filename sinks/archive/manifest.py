@@ -134,6 +134,24 @@ def _read(path: Path) -> dict[str, Any]:
     return facts
 
 
+def about(archive: Path) -> Mapping[str, Any]:
+    """Return what an archive that goes on says of itself; ConfigError when it does not say whose it is."""
+    return facts_in(archive / ARCHIVE, ("database", "pairing"), "bring it back as it was")
+
+
+def facts_in(path: Path, names: Iterable[str], again: str) -> Mapping[str, Any]:
+    """Read what a file of an archive says; ConfigError when it does not say all of this."""
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        msg = f"{path} cannot be read as JSON: {error}; {again}"
+        raise ConfigError(msg) from error
+    if not isinstance(facts, dict) or not facts.keys() >= set(names):
+        msg = f"{path} does not say what an archive says; {again}"
+        raise ConfigError(msg)
+    return facts
+
+
 def compare(
     path: Path, told: Mapping[str, Any], manifest: str = MANIFEST, again: str = f"bring it back, or {AGAIN}"
 ) -> None:

@@ -11,7 +11,6 @@ an archive that has the one has the other, as a snapshot has. Offsets tell that;
 since a message may be long on its way to a reader who believes to be at the end.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
@@ -21,8 +20,8 @@ from domain.errors import ConfigError
 from domain.streams.gauges import Gauge
 from domain.times import datetime_of
 from sinks.archive.disk import moved, written
-from sinks.archive.lives import Named, outermost
-from sinks.archive.manifest import ARCHIVE, FORMAT
+from sinks.archive.lives import Named, outermost, stray
+from sinks.archive.manifest import ARCHIVE, FORMAT, about
 from sinks.archive.parquet import Duck, write_parquet
 from sinks.archive.snapshot import copy_rows, database_of
 from sinks.archive.tables import LEDGER, TREASURY, Kept
@@ -130,15 +129,15 @@ class Moments:
 def check_ledger(folder: Path, database: str, pairing: str) -> None:
     """See that the folder is of this ledger, or of none yet, and say whose it is; ConfigError when it is of another."""
     path = folder / ARCHIVE
-    about = {"format": FORMAT, "kind": "archive", "database": database, "pairing": pairing}
+    ours = {"format": FORMAT, "kind": "archive", "database": database, "pairing": pairing}
     if path.exists():
-        was = json.loads(path.read_text(encoding="utf-8"))
-        if was == about:
+        was = about(folder)
+        if was == ours:
             return
-        if was.get("database") != database:
+        if was["database"] != database:
             msg = f"{folder} is the archive of another ledger; set archive.folder to a folder of this one"
             raise ConfigError(msg)
-    written(path, about)
+    written(path, ours)
 
 
 def dotted(kept: Kept) -> str:
@@ -155,7 +154,10 @@ def spans(day: Path) -> Iterator[tuple[Named, Path]]:
     """Yield the moments of a day with the times in their names: one, or those of the first and the last of several."""
     for path in day.glob("*"):
         first, _, last = path.name.partition("-")
-        yield Named(0, int(first), int(last or first)), path
+        try:
+            yield Named(0, int(first), int(last or first)), path
+        except ValueError as error:
+            raise stray(path) from error
 
 
 def lasts_of(opened: Duck, folder: Path) -> dict[int, int]:

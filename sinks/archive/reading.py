@@ -21,7 +21,7 @@ from domain.streams.records import RawMessage
 from domain.times import datetime_of
 from sinks.archive.days import check_days, messages_since
 from sinks.archive.lives import TOPICS, Named, files, lives_there
-from sinks.archive.manifest import ARCHIVE, Filed, System, filed, open_archive, write_about, write_manifest
+from sinks.archive.manifest import ARCHIVE, Filed, System, about, filed, open_archive, write_about, write_manifest
 from sinks.archive.moments import OF_BATCHES, WHOLE, dotted, is_whole, moments
 from sinks.archive.parquet import Duck, Lines, duck, holes_in, rows_in, write_parquet
 from sinks.archive.snapshot import sums
@@ -41,10 +41,10 @@ class Placed(NamedTuple):
 def is_archive(folder: Path) -> bool:
     """Whether a folder is an archive that goes on, and no snapshot."""
     try:
-        about = json.loads((folder / ARCHIVE).read_text(encoding="utf-8"))
+        said = json.loads((folder / ARCHIVE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(about, dict) and about.get("kind") == KIND
+    return isinstance(said, dict) and said.get("kind") == KIND
 
 
 def is_kept(folder: Path) -> bool:
@@ -81,22 +81,32 @@ def _rows_of(opened: Duck, folder: Path, paths: Sequence[Path], topics: Collecti
 
 def as_snapshot(archive: Path, folder: Path) -> None:
     """Make the folder a snapshot of the archive's newest moment; ConfigError when it has none, or names the file that is none."""
-    about = json.loads((archive / ARCHIVE).read_text(encoding="utf-8"))
+    said = about(archive)
     closed = check_days(archive)
-    at_ms, placed = _brought(archive, folder)
-    made_at = datetime_of(at_ms).isoformat().replace("+00:00", "Z")
+    moment, placed = _brought(archive, folder)
+    made_at = datetime_of(int(moment.name)).isoformat().replace("+00:00", "Z")
     with duck(folder) as opened:
         told = [_told(opened, folder, one) for one in placed]
+        _check_ledger(opened, folder, moment, said["database"])
         told += [_empty(opened, folder, kept) for kept in _missing(placed)]
-        system = System(None, about["database"])
+        system = System(None, said["database"])
         write_about(
-            folder, system, made_at, about["pairing"], KIND, {"closed": closed, "messages_since": messages_since(archive)}
+            folder, system, made_at, said["pairing"], KIND, {"closed": closed, "messages_since": messages_since(archive)}
         )
         write_manifest(folder, system, sorted(told), sums(opened, folder))
 
 
-def _brought(archive: Path, folder: Path) -> tuple[int, list[Placed]]:
-    """Put everything of the archive to where a snapshot has it, and return the time of its newest moment; where a file has gone
+def _check_ledger(opened: Duck, folder: Path, moment: Path, database: str) -> None:
+    """See that a moment is of the ledger that the archive is of, by the first word of the history of its accounts."""
+    query = "SELECT hash FROM read_parquet(?) ORDER BY revision LIMIT 1"
+    found = opened.execute(query, [str(folder / "ledger" / "account_change" / "all.parquet")]).fetchone()
+    if found is not None and found[0] != database:
+        msg = f"{moment} is of another ledger than {ARCHIVE}: two archives are in one folder; take out what is not of it"
+        raise ConfigError(msg)
+
+
+def _brought(archive: Path, folder: Path) -> tuple[Path, list[Placed]]:
+    """Put everything of the archive to where a snapshot has it, and return its newest moment; where a file has gone
     meanwhile, since the archive goes on, all of it is put there again."""
     before: list[Placed] = []
     while True:
@@ -114,7 +124,7 @@ def _brought(archive: Path, folder: Path) -> tuple[int, list[Placed]]:
             before = placed
             rmtree(folder)
         else:
-            return int(there[-1].name), placed
+            return there[-1], placed
 
 
 def _books(there: Sequence[Path]) -> Iterator[Placed]:

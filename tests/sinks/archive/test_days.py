@@ -159,7 +159,27 @@ def other_manifest(folder: Path) -> str:
     return r"2023-11-15.json follows another manifest than 2023-11-14.json"
 
 
-@pytest.mark.parametrize("spoil", [gone, cut_off, flipped, missing_day, other_manifest])
+def of_another_ledger(folder: Path) -> str:
+    path = folder / "days" / "2023-11-14.json"
+    path.write_text(path.read_text().replace('"database": "ledger"', '"database": "another"'))
+    return r"2023-11-14.json is of another ledger than archive.json: two archives are in one folder"
+
+
+def no_json(folder: Path) -> str:
+    path = folder / "days" / "2023-11-16.json"
+    path.write_text(path.read_text()[:-20])
+    return r"2023-11-16.json cannot be read as JSON"
+
+
+def no_manifest(folder: Path) -> str:
+    path = folder / "days" / "2023-11-14.json"
+    path.write_text('{"day": "2023-11-14", "database": "ledger", "before": null, "files": [{"path": "x"}]}')
+    return r"2023-11-14.json does not say of each file what a manifest says"
+
+
+@pytest.mark.parametrize(
+    "spoil", [gone, cut_off, flipped, missing_day, other_manifest, of_another_ledger, no_json, no_manifest]
+)
 def test_what_is_not_as_it_was_closed_is_refused(tmp_path: Path, spoil: Callable[[Path], str]) -> None:
     """One sentence names the file and the manifest that it contradicts."""
     tape = [RawMessage(n, START_MS + n * 12 * HOUR_MS, None, b"%d" % n * 50) for n in range(6)]

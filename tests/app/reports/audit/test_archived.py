@@ -8,6 +8,7 @@ from operator import itemgetter
 from pathlib import Path
 from unittest.mock import patch
 
+import duckdb
 import pytest
 
 from app.reports.audit.judge import audit_folder
@@ -189,7 +190,41 @@ def no_moment(folder: Path) -> str:
     return "has no moment of the books yet; let this run for a while: ballast run archive"
 
 
-@pytest.mark.parametrize("spoil", [cut_off, no_moment])
+def two_ledgers(folder: Path) -> str:
+    (moment,) = moments(folder)
+    changes = str(moment / "ledger.account_change.parquet")
+    query = "COPY (SELECT * REPLACE (md5(hash) AS hash) FROM read_parquet(?)) TO '{}' (FORMAT parquet)"
+    duckdb.execute(query.format(changes + ".new"), [changes])
+    Path(changes + ".new").replace(changes)
+    return f"{moment.name} is of another ledger than archive.json: two archives are in one folder"
+
+
+def a_strange_file(folder: Path) -> str:
+    (life,) = folder.glob("topics/alerts/*")
+    (life / "2026-11-25").mkdir(exist_ok=True)
+    (life / "2026-11-25" / "copy of mine.parquet").write_bytes(b"")
+    return "copy of mine.parquet is nothing that an archive has"
+
+
+def a_strange_moment(folder: Path) -> str:
+    next(folder.glob("books/*")).joinpath("mine").mkdir()
+    return "mine is nothing that an archive has"
+
+
+def whose(folder: Path) -> str:
+    (folder / "archive.json").write_text('{"kind": "archive"}')
+    return "archive.json does not say what an archive says"
+
+
+def a_message_file_cut_off(folder: Path) -> str:
+    path = next(folder.glob("topics/dealer.transactions/*/*/*.parquet"))
+    path.write_bytes(path.read_bytes()[:-100])
+    return f"{path.name} cannot be read as Parquet"
+
+
+@pytest.mark.parametrize(
+    "spoil", [cut_off, no_moment, two_ledgers, a_strange_file, a_strange_moment, whose, a_message_file_cut_off]
+)
 def test_an_archive_that_cannot_be_read_is_one_sentence(ballast: Ballast, kept: Path, spoil: Callable[[Path], str]) -> None:
     """It names the file, and nothing of the archive is judged."""
     said = spoil(kept)
