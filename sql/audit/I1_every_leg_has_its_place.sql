@@ -1,8 +1,8 @@
 -- I1: every leg that a message told of is in one place: a live trade, waiting, or put aside (refused, let go by a person,
 -- rejected by the ledger, taken back by a person). Another word on the same leg is the same leg.
 -- A row is a leg with the places that it is in, none or several. What the flows had not passed is not yet anywhere, and
--- neither is a leg that has left its place since: what is said of those that wait was read later than the books, and may
--- be on its way for ten seconds.
+-- neither is a leg that has left its place since, or come back to wait: what is said of those that wait was read later
+-- than the books, of an archive by minutes, and may be on its way for ten seconds.
 -- By hand: as the head of views.sql shows.
 WITH leg AS (
     SELECT said ->> '$.id' AS leg_id, max(at_ms) AS at_ms, arg_min(source, at_ms) AS source,
@@ -34,8 +34,7 @@ waiting AS (
     WHERE state IN ('waiting', 'pending', 'too_old') AND leg_id NOT IN (SELECT leg_id FROM live WHERE is_fresh)
 ),
 since AS (
-    SELECT leg_id FROM word
-    WHERE state NOT IN ('waiting', 'pending', 'too_old') AND at_ms >= (SELECT at_ms FROM passed)
+    SELECT leg_id FROM word WHERE at_ms >= (SELECT at_ms FROM passed)
     UNION SELECT leg_id FROM booked WHERE taken_back_by IS NOT NULL AND is_fresh
 ),
 aside AS (

@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from app.reports.audit.judge import audit_folder
 from domain.messages.facts import Correction
+from domain.messages.legs import WaitingLeg
 from domain.streams.records import RawMessage
 from sinks.archive.snapshot import Messages, Topics, take
 from tests.app.reports.audit.audited import ABOUT, NEXT_DAY_MS, open_books, topics
@@ -25,6 +27,11 @@ NO_NUMBER = b"""{
     "id": "x", "venue": "simulated", "contracts": "many", "amount_sats": "1e400", "exposure_cents": "all", "sequence": "last",
     "funding_sats": {}, "kind": "deposit", "settlement_amount": [], "cents_per_unit": "a", "leg_id": 7, "state": null
 }"""
+LIVE_LEG = """
+SELECT t.meta #>> '{btc_leg,id}' FROM ledger.tx t
+WHERE t.template LIKE 'USER%' AND t.relation IS NULL AND NOT EXISTS (SELECT FROM ledger.tx r WHERE r.cause_tx_id = t.tx_id)
+ORDER BY t.tx_id LIMIT 1
+"""
 SAID = (
     b"",
     b"{",
@@ -78,6 +85,15 @@ def test_what_came_late_is_not_judged(books: str, tmp_path: Path) -> None:
     walked = {"I1_offsets_have_no_holes": len(SAID) * (len(topics()) - 2)}
     expected = {check["name"]: check["checked"] + walked.get(check["name"], 0) for check in before}
     assert expected == {check["name"]: check["checked"] for check in after}
+
+
+def test_a_leg_that_has_come_back_to_wait_since_is_not_judged(books: str, tmp_path: Path) -> None:
+    """Its trade was live when the books were copied, and what is said of it since is later than they are."""
+    with psycopg.connect(books) as connection:
+        (leg_id,) = connection.execute(LIVE_LEG).fetchone() or ("",)
+    word = WaitingLeg(leg_id=leg_id, state="waiting", worth_cents=1, created_at=LATE_MS, age_seconds=0, as_of=LATE_MS)
+    take(books, with_more({"legs.waiting": [word.model_dump_json().encode()]}, LATE_MS), tmp_path / "taken", ABOUT)
+    assert [] == [one["name"] for one in audit_folder(tmp_path / "taken")["checks"] if one["verdict"] == "breach"]
 
 
 @pytest.mark.parametrize(
