@@ -27,6 +27,9 @@ from domain.errors import ConfigError
 from domain.hedging.policy import Policy
 from domain.ledger.accounts import LIABILITY
 from domain.outbox.lifecycle import ExecutionPolicy
+from domain.reconciling.items import Scope
+from domain.reconciling.records import DAY_MS, How
+from domain.reconciling.rules import Rules
 
 CONFIG_VARIABLE = "BALLAST_CONFIG"
 DEFAULT_FILE = "ballast.toml"
@@ -136,6 +139,31 @@ class Archive(Section):
     )
 
 
+class Reconciling(Section):
+    """How what the outside says of our accounts is compared with the books; `ballast run reconciling` does it."""
+
+    every_seconds: PositiveInt = Field(
+        3600, description="all accounts are compared this often, and one when its statement comes"
+    )
+    memory_days: PositiveInt = Field(
+        35, description="statements that end so long before the newest one are compared no more"
+    )
+    rules: Rules = Rules()
+    by: dict[str, Rules] = Field(
+        {}, description='rules of an account, by its code, or of sources whose name begins so, such as "bank:"'
+    )
+
+    def rules_of(self, scope: Scope) -> Rules:
+        """Return the rules of the account, else of the longest beginning of the source's name, else those of all."""
+        names = sorted((name for name in self.by if scope.source.startswith(name)), key=len)
+        return self.by.get(scope.account) or (self.by[names[-1]] if names else self.rules)
+
+    @property
+    def how(self) -> How:
+        """By which rules accounts are compared, and how far back."""
+        return How(self.rules_of, self.memory_days * DAY_MS)
+
+
 class Settings(BaseSettings):
     """All sections; frozen once read."""
 
@@ -151,6 +179,7 @@ class Settings(BaseSettings):
     execution: ExecutionPolicy = ExecutionPolicy()
     ledger: Ledger = Ledger()
     archive: Archive = Archive()
+    reconciling: Reconciling = Reconciling()
     run: Run = Run()
 
     @model_validator(mode="after")

@@ -17,6 +17,7 @@ from domain.messages.ledger import Crossing, LedgerBalance, LedgerVerdict, Posti
 from domain.messages.legs import LegRefusal, WaitingLeg
 from domain.messages.market import Tick
 from domain.messages.ops import Alert, Quarantined
+from domain.messages.recon import ReconException, ReconReport, Statement
 from domain.messages.user import UserTrade
 from domain.messages.venue import CashFlow, Fill, OrderReport, TransferReport, VenueBalance, VenuePosition
 
@@ -56,6 +57,9 @@ VENUE_TRANSFERS = Topic("venue.transfers", TransferReport, "client_transfer_id",
 VENUE_FILLS = Topic("venue.fills", Fill, "venue", "in", "executed parts of orders")
 VENUE_CASHFLOWS = Topic("venue.cashflows", CashFlow, "venue", "in", "fees, profit and loss, moves of collateral")
 FACTS_CORRECTIONS = Topic("facts.corrections", Correction, "topic/key", "in", "facts that are wrong, to be forgotten")
+RECON_STATEMENTS = Topic(
+    "recon.statements", Statement, "account", "in", "what banks, venues and providers say of our accounts"
+)
 
 LEDGER_POSTINGS = Topic("ledger.postings", Posting, "key", "in", "single postings, for a shard of their own")
 LEDGER_CROSSINGS = Topic("ledger.crossings", Crossing, "shard", "between", "what one shard leaves to another to book")
@@ -74,6 +78,10 @@ LEDGER_VERDICTS = Topic(
     "ledger.verdicts", LedgerVerdict, "transaction_id", "out", "postings that were not posted, and all that are followed"
 )
 HEDGING_DECISIONS = Topic("hedging.decisions", Decision, "venue/kind", "out", "hedge and funding decisions")
+RECON_REPORTS = Topic("recon.reports", ReconReport, "account", "out", "what statements and books came to, compared")
+RECON_EXCEPTIONS = Topic(
+    "recon.exceptions", ReconException, "break_id", "out", "what statements and books differ in", compacted=True
+)
 ALERTS = Topic("alerts", Alert, "id", "out", "what a person should look at", retention_days=30)
 
 TOPICS: tuple[Topic[Any], ...] = tuple(topic for topic in list(globals().values()) if isinstance(topic, Topic))

@@ -13,13 +13,13 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from domain.messages.dealer import DealerTransaction
-from domain.messages.fields import AMOUNT_MAX
+from domain.messages.fields import AMOUNT_MAX, MESSAGE_BYTES_MAX
 from domain.money import MONEY
 from domain.pairing.effects import Arrival, arrival_of
 from domain.pairing.legs import Leg, leg_from, pairing_key
 from domain.streams.records import new
 from domain.times import BITCOIN_BEGAN_MS, LATEST_MS, parse_ms
-from operators.streams.decode import AHEAD_MAX_MS, MESSAGE_BYTES_MAX
+from operators.streams.decode import AHEAD_MAX_MS
 
 _Short = Annotated[str, Meta(min_length=1, max_length=64)]
 _PRICE = re.compile(r"([0-9]{1,20})(?:\.([0-9]{1,18}))?")

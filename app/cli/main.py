@@ -21,6 +21,7 @@ from app.cli.exchange import exchange
 from app.cli.ledger import ledger_app
 from app.cli.options import SINCE_EVER, Config, Json, settings_of, time_of
 from app.cli.quarantine import quarantine_app
+from app.cli.reconcile import reconcile_app
 from app.cli.showing import show, show_rows
 from app.cli.status import status
 from app.settings import read_settings
@@ -41,6 +42,7 @@ app.add_typer(bench_app, name="bench")
 app.add_typer(archive_app, name="archive")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(quarantine_app, name="quarantine")
+app.add_typer(reconcile_app, name="reconcile")
 for elsewhere in (audit, exchange, status, look.leg, look.trade, look.order, look.decision, look.explain):
     app.command()(elsewhere)
 

@@ -13,6 +13,7 @@ from connectors.clock import now_ms
 from connectors.kafka.source import KafkaSettings, client_options
 from domain.errors import ConfigError
 from domain.messages.facts import Correction
+from domain.streams.records import Outgoing
 from domain.topics import BY_NAME, MARKET_TICKS, TOPICS, VENUE_BALANCES, VENUE_POSITIONS, Topic
 from operators.streams.decode import Refused, check_time, parser
 
@@ -68,6 +69,15 @@ def _keys_of(settings: Settings, topic: str) -> set[str] | None:
     return {book.venue for book in books} if topic in (VENUE_POSITIONS.name, VENUE_BALANCES.name) else None
 
 
+def tell(kafka: KafkaSettings, messages: Iterable[Outgoing]) -> None:
+    """Send messages of our own, each under its key. ConfigError when the broker does not take them."""
+    producer = Producer(client_options(kafka) | {"enable.idempotence": True, "message.max.bytes": 4 * 1024 * 1024})
+    failed: list[KafkaError] = []
+    for message in messages:
+        _send(producer, message.topic, message.value, failed, message.key)
+    _finish(producer, failed, kafka)
+
+
 def produce(kafka: KafkaSettings, topic: Topic[Any], lines: Iterable[bytes], *, check: bool, each: bool) -> Produced:
     """Send lines as messages. With `check` a line that does not fit is refused, not sent; with `each` every line is on its
     way at once, as at a console. ConfigError when the broker does not take them."""
@@ -93,14 +103,14 @@ def produce(kafka: KafkaSettings, topic: Topic[Any], lines: Iterable[bytes], *, 
     return produced
 
 
-def _send(producer: Producer, topic: str, line: bytes, failed: list[KafkaError]) -> None:
+def _send(producer: Producer, topic: str, line: bytes, failed: list[KafkaError], key: bytes | None = None) -> None:
     def reported(error: KafkaError | None, _message: Message) -> None:
         if error is not None:
             failed.append(error)
 
     while True:
         try:
-            producer.produce(topic, line, on_delivery=reported)
+            producer.produce(topic, line, key=key, on_delivery=reported)
         except BufferError:
             producer.poll(0.1)
         else:

@@ -8,8 +8,8 @@ from sinks.postgres import Connection
 from sinks.queries import ask
 
 LIABILITY, HEDGING, EXECUTION, SINGLES = ("pair", "explain", "book"), ("decide",), ("reserve",), ("book_singles",)
-KEEP = "keep"
-"""The step of the archive, which speaks when it makes files, and is behind by the age of what it has."""
+RECONCILING, KEEP = ("reconcile",), "keep"
+"""The archive's step speaks when it makes files, and is behind by the age of what it has."""
 
 STEPS: Mapping[str, Sequence[str]] = {
     "everything": (*LIABILITY, *HEDGING, *EXECUTION, *SINGLES),
@@ -18,6 +18,7 @@ STEPS: Mapping[str, Sequence[str]] = {
     "execution": EXECUTION,
     "ledger": SINGLES,
     "archive": (KEEP,),
+    "reconciling": RECONCILING,
 }
 """The steps of each flow that say how far they have come."""
 

@@ -166,7 +166,7 @@ def reverse(dsn: str, transaction_id: str, effective_at: datetime, reason: str |
     if transaction is None:
         msg = f"transaction {transaction_id} moved nothing that is settled; a hold is voided instead"
         raise BallastError(msg)
-    outcome = _act(dsn, "ledger reverse", transaction, shard, f"transaction {transaction_id} cannot be reversed")
+    outcome = act(dsn, "ledger reverse", transaction, shard, f"transaction {transaction_id} cannot be reversed")
     return {"reverses": transaction_id, "transaction_id": transaction.id, "outcome": outcome}
 
 
@@ -178,7 +178,7 @@ def rebook(dsn: str, transaction_id: str, effective_at: datetime | None, reason:
     rejected, shard, closed_until_ms = read_rejected(dsn, transaction_id)
     at_ms = max(rejected.effective_at_ms, closed_until_ms) if effective_at is None else ms_of(effective_at)
     transaction = rebooking(rejected, at_ms, reason)
-    outcome = _act(dsn, "ledger rebook", transaction, shard, f"transaction {transaction_id} cannot be booked")
+    outcome = act(dsn, "ledger rebook", transaction, shard, f"transaction {transaction_id} cannot be booked")
     report = {"rebooks": transaction_id, "transaction_id": transaction.id, "outcome": outcome}
     return report | {"template": transaction.template, "effective_at": plain(datetime_of(at_ms))}
 
@@ -202,7 +202,7 @@ def read_rejected(dsn: str, transaction_id: str) -> tuple[Transaction, int, int]
 
 
 @again_after_a_conflict
-def _act(dsn: str, command: str, transaction: Transaction, shard: int, cannot: str) -> str:
+def act(dsn: str, command: str, transaction: Transaction, shard: int, cannot: str) -> str:
     """Post what a person asks for, and return how it was answered; BallastError, and nothing left behind, when it is refused."""
     from sinks.ledger.single import post_once  # noqa: PLC0415 - reading needs no writer
 

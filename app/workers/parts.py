@@ -28,7 +28,7 @@ from domain.ledger.leaves import on_leaves, watched_in, with_leaves
 from domain.pairing.booked import BookedLegs
 from domain.postings.single import FOLLOWED
 from domain.topics import TOPICS, Topic
-from flows import archive, everything, execution, hedging, ledger, liability
+from flows import archive, everything, execution, hedging, ledger, liability, reconciling
 from flows.edges import Edges
 from operators.ledger import OpenLedger
 from operators.recall import Memory
@@ -44,6 +44,7 @@ from sinks.ledger.standby import await_release
 from sinks.notices import NoticeSink
 from sinks.outbox import PostgresOutbox
 from sinks.quarantine import QuarantineSink
+from sinks.reconciling import PostgresRecords
 
 LEDGER_WINDOW_MS = 1000
 BATCH_MESSAGES = 4096
@@ -168,6 +169,13 @@ def of_archive(joints: Joints) -> archive.Setup:
     ends = partial(last_offsets, joints.places.kafka, [topic.name for topic in archive.INPUTS])
     books = partial(Moments, joints.dsn, folder, joints.settings.pairing.rule, now_ms, ends)
     return archive.Setup(Keeper(folder, _lives(joints), books, joints.settings.archive.keep_days))
+
+
+def of_reconciling(joints: Joints) -> reconciling.Setup:
+    """How accounts are compared with their statements, and where both are."""
+    own = joints.settings.reconciling
+    records = partial(PostgresRecords, joints.dsn)
+    return reconciling.Setup(own.every_seconds * 1000, now_ms(), own.how, records)
 
 
 def _lives(joints: Joints) -> dict[str, Path]:

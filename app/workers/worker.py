@@ -33,7 +33,7 @@ from app.workers.shape import check_shape, shape_of
 from connectors.kafka.origin import origin_of
 from domain.errors import FencedError
 from domain.topics import Topic
-from flows import archive, everything, execution, hedging, ledger, liability
+from flows import archive, everything, execution, hedging, ledger, liability, reconciling
 from flows.edges import Edges
 from sinks.ledger.standby import await_turn
 
@@ -70,6 +70,7 @@ FLOWS: dict[str, Flow[Any]] = {
     "hedging": Flow(hedging.flow, parts.of_hedging, hedging.INPUTS),
     "execution": Flow(execution.flow, parts.of_execution, execution.INPUTS),
     "ledger": Flow(ledger.flow, parts.of_singles, ledger.INPUTS),
+    "reconciling": Flow(reconciling.flow, parts.of_reconciling, reconciling.INPUTS),
     ARCHIVE: Flow(archive.flow, parts.of_archive, archive.INPUTS, parts.archive_edges, saves=False),
 }
 BOOKING: dict[str, Callable[[Settings], Sequence[int]]] = {

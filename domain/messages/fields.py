@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from domain.times import LATEST_MS, parse_ms
 
+MESSAGE_BYTES_MAX = 64 * 1024
 AMOUNT_MAX = 10**30
 """No honest amount has more digits; a sum of a billion of them still fits NUMERIC(38, 0)."""
 
@@ -66,5 +67,8 @@ class Message(BaseModel):
 
     happened: ClassVar[str | None] = None
     """The field with the time at which it happened, for what comes from outside: that lies behind us, and not before 2009."""
+
+    bytes_max: ClassVar[int] = MESSAGE_BYTES_MAX
+    """The most bytes that a message of this kind may have on its topic."""
 
     schema_version: Literal[1] = 1

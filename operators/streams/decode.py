@@ -17,7 +17,6 @@ from domain.streams.records import Progress, RawBatch, Record, new, source_name
 from domain.times import BITCOIN_BEGAN_MS, datetime_of
 from domain.topics import Topic
 
-MESSAGE_BYTES_MAX = 64 * 1024
 DETAIL_MAX = 500
 """A detail may quote what a producer wrote, so it is cut after so many characters."""
 AHEAD_MAX_MS = 86_400_000
@@ -42,8 +41,8 @@ def parser(model: type[M]) -> Callable[[bytes], M]:
     validate = model.__pydantic_validator__.validate_json
 
     def parse(raw: bytes) -> M:
-        if len(raw) > MESSAGE_BYTES_MAX:
-            reason, detail = "too_large", f"{len(raw)} bytes; the limit is {MESSAGE_BYTES_MAX}"
+        if len(raw) > model.bytes_max:
+            reason, detail = "too_large", f"{len(raw)} bytes; the limit is {model.bytes_max}"
             raise Refused(reason, detail)
         try:
             message: M = validate(raw)

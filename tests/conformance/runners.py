@@ -1,7 +1,7 @@
 """How each kind of acceptance case is run: from what is given, as JSON, to what comes out, as JSON."""
 
 from collections.abc import Callable
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any, NamedTuple
 
 from domain import money
@@ -11,6 +11,11 @@ from domain.hedging.reference_hedge import HedgePolicy, decide_hedge_reference
 from domain.pairing.corrections import NewTrade, RecordedTrade, correct
 from domain.pairing.legs import Leg
 from domain.pairing.match import Trade, match_first, trade_from
+from domain.reconciling.breaks import difference_of, severity_of
+from domain.reconciling.items import Entry, Line
+from domain.reconciling.match import match
+from domain.reconciling.rules import Rules
+from domain.times import parse_ms
 from domain.treasury.retries import RetryPolicy, delays_seconds, levels
 from domain.venue.okx import UnreadablePosition, parse_position
 
@@ -185,6 +190,61 @@ def ledger_sequence(given: Given) -> Given:
     return run(given)
 
 
+_PLACES = 18
+"""Amounts of cases have so many digits behind the point; here they are whole ones of that unit."""
+
+
+def _whole(text: str) -> int:
+    return int(Decimal(text).scaleb(_PLACES, _WIDE))
+
+
+_WIDE = Context(prec=60)
+
+
+def _as_written(amount: int, *like: str) -> str:
+    """An amount with as many digits behind the point as the longest of those that it comes from."""
+    places = max(len(text.partition(".")[2]) for text in like)
+    return f"{Decimal(amount).scaleb(-_PLACES, _WIDE).quantize(Decimal(1).scaleb(-places), context=_WIDE):f}"
+
+
+def recon_tolerance(given: Given) -> Given:
+    """A total of the books beside one of the outside; bounds are one, a hundred and a thousand dollars."""
+    told = [given["book"], given["external"], given.get("in_transit", "0")]
+    difference = difference_of(*map(_whole, told))
+    bounds = (_whole("1"), _whole("100"), _whole("1000"))
+    severity = severity_of(difference, _whole(given["tolerance"]), bounds)
+    return {"passed": severity is None, "difference": _as_written(difference, *told), "severity": severity}
+
+
+def venue_journal(given: Given) -> Given:
+    """What a venue's own journal comes to, beside what the venue says."""
+    moved = [amount for _, amount in given["deltas"]]
+    told = [given["baseline"], *moved, given.get("upnl_change", "0")]
+    expected = sum(map(_whole, told))
+    drift = difference_of(expected, _whole(given["account_value"]))
+    return {
+        "expected": _as_written(expected, *told),
+        "drift": _as_written(drift, *told, given["account_value"]),
+        "passed": severity_of(drift, _whole(given["tolerance"]), (0, 0, 0)) is None,
+    }
+
+
+def statement_match(given: Given) -> Given:
+    """Lines of a statement and entries of the books, matched one to one."""
+    said = given["rules"]
+    rules = Rules(tolerance_ratio=Decimal(said["amount_drift"]), window_seconds=int(said["date_drift_seconds"]))
+    lines = [Line(id_, parse_ms(at), _whole(amount)) for id_, amount, at in given["external"]]
+    entries = [Entry(id_, parse_ms(at), _whole(amount)) for id_, amount, at in given["internal"]]
+    matched = match(lines, entries, rules)
+    ties = matched.ties
+    pairs = [(line.id, entry.id) for one in matched.matches for line, entry in zip(one.lines, one.entries, strict=True)]
+    return {
+        "matches": sorted(map(list, pairs)),
+        "unmatched_external": sorted([*(x.id for x in matched.lines), *(x.id for one in ties for x in one.lines)]),
+        "unmatched_internal": sorted([*(x.id for x in matched.entries), *(x.id for one in ties for x in one.entries)]),
+    }
+
+
 RUNNERS: dict[str, Callable[[Given], Any]] = {
     "funding": funding,
     "funding_split_helpers": funding_split,
@@ -195,5 +255,8 @@ RUNNERS: dict[str, Callable[[Given], Any]] = {
     "okx_position_parse": okx_position,
     "pairing": pairing,
     "pairing_corrections": pairing_corrections,
+    "recon_tolerance": recon_tolerance,
     "rounding": rounding,
+    "statement_match": statement_match,
+    "venue_journal": venue_journal,
 }

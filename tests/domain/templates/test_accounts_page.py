@@ -21,7 +21,7 @@ from tests.domain.templates.test_templates import AT, TABLE
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "accounts.md"
-OF_ANY_ACCOUNT = {"TRANSFER", "HOLD", "CAPTURE", "VOID", "EXPIRE", "REVERSAL"}
+OF_ANY_ACCOUNT = {"TRANSFER", "HOLD", "CAPTURE", "VOID", "EXPIRE", "REVERSAL", "RECONCILIATION"}
 """Templates whose accounts are those that somebody names, or those of what they end or take back."""
 
 NO_TEMPLATES = {"CASH_FLOW", "EXCHANGE_POSITION", "FILL", "REBOOKING"}
@@ -39,7 +39,8 @@ def examples() -> dict[str, Transaction]:
     told += [currency_exchange("x", "payer", "receiver", sold, "USD", rate, correlation_id="x", **AT) or told[0]]
     found: dict[str, Transaction] = {}
     for transaction in told:
-        found.setdefault(transaction.template, transaction)
+        if transaction.template not in OF_ANY_ACCOUNT:
+            found.setdefault(transaction.template, transaction)
     return found
 
 

@@ -37,6 +37,7 @@ from domain.templates.exchange_position import (
 from domain.templates.holds import hold
 from domain.templates.quotes import buy_usd_quote_accepted, sell_usd_quote_accepted
 from domain.templates.rebooking import rebooking
+from domain.templates.reconciliation import Correction, reconciliation
 from domain.templates.transfer import transfer
 from domain.templates.user_trades import (
     revert_user_buys_usd,
@@ -59,6 +60,9 @@ FLOW: dict[str, Any] = AT | {"venue": "okx", "flow_id": "f1"}
 POSITION: dict[str, Any] = AT | {"venue": "okx", "instrument": "BTC-USD-SWAP", "sequence": 9}
 FILL: dict[str, Any] = POSITION | {"event_id": "fill-9"}
 ACCOUNTS = {account.code: account for account in chart(["okx"], ["main", "other"])}
+CORRECTION = Correction(
+    "c1", "b1", "TREASURY_WALLET", "NETWORK_FEES", "BTC", 5, 1_700_000_000_000, ["s/1"], [], "a fee", "anna", "bo"
+)
 AMOUNTS = st.integers(-(10**15), 10**15)
 
 Build = Callable[..., Transaction | None]
@@ -72,6 +76,12 @@ def drawn(transaction: Transaction | None) -> list[str]:
 
 
 TABLE: list[tuple[str, Transaction | None, list[str]]] = [
+    ("RECONCILIATION", reconciliation(CORRECTION), ["BTC DR TREASURY_WALLET 5", "BTC CR NETWORK_FEES 5"]),
+    (
+        "RECONCILIATION",
+        reconciliation(CORRECTION._replace(amount=-5)),
+        ["BTC DR NETWORK_FEES 5", "BTC CR TREASURY_WALLET 5"],
+    ),
     (
         "USER_BUYS_USD",
         user_buys_usd(100, 5, **TRADE),

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from domain import topics
 from domain.errors import Rejection
 from domain.messages.dealer import DealerTransaction
+from domain.messages.fields import MESSAGE_BYTES_MAX
 from domain.messages.ledger import Crossing, Posting
 from domain.streams.records import Progress, RawBatch, RawMessage
 from domain.times import BITCOIN_BEGAN_MS
 from domain.topics import TOPICS, Topic
-from operators.streams.decode import DETAIL_MAX, MESSAGE_BYTES_MAX, Refused, decoder, parser
+from operators.streams.decode import DETAIL_MAX, Refused, decoder, parser
 from operators.streams.publish import encode
 from tests.operators.test_announce import ORDER, TRANSFER
 from tests.words import (
