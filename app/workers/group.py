@@ -10,7 +10,7 @@ from app.logs import configure_logs
 from app.settings import Settings
 from app.workers.session import Market, open_session
 from app.workers.supervisor import Group
-from app.workers.worker import ARCHIVE, BOOKING, FLOWS
+from app.workers.worker import BESIDE, BOOKING, FLOWS
 from domain.errors import ConfigError
 from sinks.ledger.standby import await_turn
 
@@ -60,8 +60,8 @@ def _named_wrongly(flows: Sequence[str]) -> str | None:
         return f"there is no flow {unknown[0]}; there are {', '.join(FLOWS)}"
     if len(set(flows)) < len(flows):
         return f"{', '.join(flows)} names a flow twice; --workers is for several processes of one"
-    if "everything" in flows and len({*flows} - {ARCHIVE}) > 1:
-        return f"everything has all flows in it but {ARCHIVE}; name it without the others, or the others without it"
+    if "everything" in flows and len({*flows} - {*BESIDE}) > 1:
+        return f"everything has all flows in it but {' and '.join(BESIDE)}; name it without the others, or the others without it"
     return None
 
 

@@ -64,6 +64,9 @@ GIVES_WAY = 10
 ARCHIVE = "archive"
 """The flow that others know nothing of: it is run beside them, and no part of `everything`."""
 
+BESIDE = (ARCHIVE, "reconciling")
+"""The flows that are run beside the others, and are no part of `everything`."""
+
 FLOWS: dict[str, Flow[Any]] = {
     "everything": Flow(everything.flow, parts.of_everything, (*everything.INPUTS, *ledger.INPUTS)),
     "liability": Flow(liability.flow, parts.of_liability, liability.INPUTS),
