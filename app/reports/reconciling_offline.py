@@ -40,7 +40,8 @@ SELECT CAST(tx_id AS VARCHAR), any_value(effective_at_us) // 1000 AS at_ms, CAST
     CAST(any_value(correlation_id) AS VARCHAR),
     any_value(CASE relation WHEN 'reverses' THEN CAST(cause_tx_id AS VARCHAR) END), any_value(meta)
 FROM moved
-WHERE effective_at_us >= $since * 1000 AND (effective_at_us < $until * 1000 OR source = 'console/corrections')
+WHERE effective_at_us >= $since * 1000
+    AND (effective_at_us < $until * 1000 OR source = 'console/corrections' OR relation = 'reverses')
 GROUP BY tx_id HAVING sum(amount) <> 0 ORDER BY at_ms, 1
 """
 _BALANCE = "SELECT CAST(coalesce(sum(amount), 0) AS VARCHAR) FROM moved WHERE effective_at_us < ? * 1000"

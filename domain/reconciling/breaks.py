@@ -95,7 +95,8 @@ def lines_of(statements: Iterable[Statement]) -> list[Line]:
 def compare(scope: Scope, evidence: Evidence, rules: Rules, occasion: Occasion) -> Outcome:
     """Compare an account with what a source says of it."""
     statements = evidence.statements
-    matched = match(lines_of(statements), evidence.entries, rules)
+    lines = lines_of(statements)
+    matched = match(lines, _concerned(scope, evidence, lines), rules)
     transit = _in_transit(matched, statements, rules, occasion.at_ms)
     totals = _totals(evidence, matched, transit)
     found = [*_mismatched(matched), *_left(matched, transit, statements)]
@@ -108,6 +109,21 @@ def compare(scope: Scope, evidence: Evidence, rules: Rules, occasion: Occasion) 
     counts = _Counts(len(matched.matches), len(transit.lines) + len(transit.entries), sum(one.amount for one in found))
     report = _report(scope, evidence, totals, counts, exceptions, report_id, rules, occasion.at_ms)
     return Outcome(report, exceptions, matched.matches, transit, breaks)
+
+
+def _concerned(scope: Scope, evidence: Evidence, lines: Sequence[Line]) -> list[Entry]:
+    """Return the entries without the later corrections of breaks that are none of these statements."""
+    until_ms = evidence.statements[-1].until
+    items = {*ids(lines), *ids(evidence.entries)}
+    balance = content_id("break", *scope, "")
+
+    def is_concerned(entry: Entry) -> bool:
+        mends = entry.corrects
+        if mends is None or entry.at_ms < until_ms:
+            return True
+        return mends.break_id == balance or not items.isdisjoint((*mends.line_ids, *mends.transaction_ids))
+
+    return [entry for entry in evidence.entries if is_concerned(entry)]
 
 
 class _Totals(NamedTuple):

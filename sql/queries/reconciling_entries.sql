@@ -2,7 +2,7 @@
 --   account    a code; of an account that others are below, all its leaves
 --   currency   of which
 --   since      effective from this time on
---   until      and before this one; a correction of a break counts at whatever time later
+--   until      and before this one; what corrects a break, or takes something back, counts at whatever time later
 SELECT
     t.tx_id::TEXT AS tx_id,
     floor(extract(EPOCH FROM t.effective_at) * 1000)::BIGINT AS effective_at_ms,
@@ -17,7 +17,7 @@ JOIN ledger.account a ON a.account_id = l.account_id
 JOIN ledger.entry e ON e.account_id = l.account_id AND e.currency = %(currency)s AND e.layer = 1
 JOIN ledger.tx t ON t.tx_id = e.tx_id
 WHERE s.code = %(account)s AND t.effective_at >= %(since)s::TIMESTAMPTZ
-    AND (t.effective_at < %(until)s::TIMESTAMPTZ OR t.source = 'console/corrections')
+    AND (t.effective_at < %(until)s::TIMESTAMPTZ OR t.source = 'console/corrections' OR t.relation = 'reverses')
 GROUP BY t.tx_id, s.normal_side
 HAVING sum(e.side * e.amount) <> 0
 ORDER BY t.effective_at, t.tx_id;
