@@ -40,6 +40,8 @@ FAMILIES = {
     "messages": "topic",
     "holds": "rule",
     "books_less_exchange": "of",
+    "breaks": "severity",
+    "breaks_oldest_seconds": "severity",
 }
 STEPS = {
     "behind_ms": "stream time that a step has not passed yet",

@@ -52,6 +52,7 @@ def read_status(places: Places) -> dict[str, Any]:
             **_hedged(connection, tails, at_ms),
             **_requests(ask(connection, "treasury_requests")),
             **_tallied(ask(connection, "treasury_tallies")),
+            **_breaks(ask(connection, "reconciling_open")),
             "last_decisions": {row.pop("kind"): row for row in ask(connection, "treasury_last_decisions")},
             "facts": _facts(tails, at_ms),
             "alerts": ask(connection, "treasury_newest_alerts", {"row_limit": ALERTS_SHOWN}),
@@ -174,6 +175,14 @@ def leverage(exposure_cents: int, collateral_sats: int, price_usd: Decimal | Non
 
 def _requests(rows: Rows) -> dict[str, dict[str, int]]:
     return {f"{kind}s": {row["state"]: row["n"] for row in rows if row["kind"] == kind} for kind in KINDS}
+
+
+def _breaks(rows: Rows) -> dict[str, dict[str, int]]:
+    """Return how many differences to statements are open, and how old the oldest is, by severity."""
+    return {
+        "breaks": {row["severity"]: row["n"] for row in rows},
+        "breaks_oldest_seconds": {row["severity"]: row["oldest_seconds"] for row in rows},
+    }
 
 
 def _tallied(tallies: Rows) -> dict[str, Any]:

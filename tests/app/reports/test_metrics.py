@@ -22,6 +22,8 @@ STATUS: dict[str, Any] = {
     "holds": {"stale_price": 6},
     "facts": [{"fact": "position", "of": "north", "age_ms": 450}],
     "books_less_exchange": {"exposure_cents": -20_000},
+    "breaks": {"high": 2},
+    "breaks_oldest_seconds": {"high": 86_400},
     "steps": {"pair": {"behind_ms": 40, "silent_ms": 900, "late": 2, "held": 17}},
 }
 
@@ -58,6 +60,8 @@ def test_counts_are_labelled() -> None:
         ("ballast_holds", ("stale_price",)): 6,
         ("ballast_fact_age_ms", ("position", "north")): 450,
         ("ballast_books_less_exchange", ("exposure_cents",)): -20_000,
+        ("ballast_breaks", ("high",)): 2,
+        ("ballast_breaks_oldest_seconds", ("high",)): 86_400,
     } == labelled
     assert set(FAMILIES) <= STATUS.keys()
 
