@@ -6,6 +6,7 @@ from hashlib import blake2b
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
 
+from domain.messages.fields import DecimalText
 from domain.messages.recon import Severity
 
 SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high", "critical")
@@ -22,7 +23,7 @@ class Rules(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     tolerance: NonNegativeInt = Field(0, description="in minor units: what a line, or the whole, may differ by")
-    tolerance_ratio: Decimal = Field(
+    tolerance_ratio: DecimalText = Field(
         Decimal(0),
         ge=0,
         lt=1,
@@ -33,7 +34,7 @@ class Rules(BaseModel):
         86_400, description="what is younger and on one side only is in transit, and no break"
     )
     bounds: dict[str, Bounds] = Field(
-        dict(BOUNDS), description="by currency, in minor units: the most that is low, medium, high; more is critical"
+        {}, description="by currency, in minor units: the most that is low, medium, high; dollars and bitcoin have their own"
     )
 
     @model_validator(mode="after")
@@ -68,7 +69,7 @@ class Rules(BaseModel):
 
     def bounds_of(self, currency: str) -> Bounds:
         """Return the most that is low, medium and high in a currency."""
-        return self.bounds.get(currency, (0, 0, 0))
+        return self.bounds.get(currency) or BOUNDS.get(currency, (0, 0, 0))
 
 
 def severity(amount: int, bounds: Bounds) -> Severity:

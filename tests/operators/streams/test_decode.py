@@ -12,6 +12,7 @@ from domain.errors import Rejection
 from domain.messages.dealer import DealerTransaction
 from domain.messages.fields import MESSAGE_BYTES_MAX
 from domain.messages.ledger import Crossing, Posting
+from domain.messages.recon import Statement
 from domain.streams.records import Progress, RawBatch, RawMessage
 from domain.times import BITCOIN_BEGAN_MS
 from domain.topics import TOPICS, Topic
@@ -247,6 +248,17 @@ MESSAGES = {
     "ledger.crossings": CROSSING,
     "hedging.transfers": TRANSFER,
     "facts.corrections": correction("venue.positions", VENUE),
+    "recon.statements": Statement(
+        statement_id="s",
+        source="bank",
+        account="CASH",
+        currency="USD",
+        since=START_MS,
+        until=2**41,
+        opening=5,
+        closing=5,
+        lines=(),
+    ),
 }
 
 
