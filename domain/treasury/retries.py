@@ -1,13 +1,17 @@
 """How long to wait before a job is tried again, and how loud to be about it.
 
-The delay doubles from a first value up to a cap. The attempt that is the last one is an error, those before it are
-warnings. The numbers are those of the reference system's job executor; its wallet poller starts at 5 seconds.
+Two rules. The reference system's: the delay doubles from a first value up to a cap; the attempt that is the last one is
+an error, those before it are warnings. Its numbers are those of the reference's job executor; its wallet poller starts at
+5 seconds. And that of conversions: the delay grows by a factor without a cap, so often as there are retries; what a
+provider refuses for good is not tried again.
 
-Ahead of its flow: conversion jobs will ask it; so far only the reference's cases do.
+Ahead of their flow: conversion jobs will ask them; so far only cases do.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from decimal import Decimal
+from fractions import Fraction
+from typing import Literal, NamedTuple
 
 Level = Literal["WARN", "ERROR"]
 
@@ -40,3 +44,18 @@ def level(attempt: int, policy: RetryPolicy) -> Level:
 def levels(policy: RetryPolicy) -> list[Level]:
     """How loud the failure of each attempt is, from the first to the last."""
     return [level(attempt, policy) for attempt in range(1, policy.attempts_max + 1)]
+
+
+class BackOff(NamedTuple):
+    """How often a conversion is tried again after its first attempt, and when."""
+
+    first_ms: int = 60_000
+    multiplier: Decimal = Decimal(2)
+    retries_max: int = 3
+
+
+def retry_at_ms(retries: int, failed_at_ms: int, back_off: BackOff) -> int | None:
+    """Return when to try again after a failure that had so many retries before it, None if there are no more."""
+    if retries >= back_off.retries_max:
+        return None
+    return failed_at_ms + round(back_off.first_ms * Fraction(back_off.multiplier) ** retries)
