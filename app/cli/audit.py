@@ -39,12 +39,13 @@ def audit(
 
     Example: ballast audit --keep kept --html audit.html
     """
+    settings = settings_of(config, data)  # before anything is loaded that complains when a wrong one ends it
     from app.reports.audit.judge import audit_folder  # noqa: PLC0415 - a command loads what it needs
 
     if folder is not None and (live or keep is not None):
         msg = "a folder that was kept is neither live nor kept again; leave out DIR, or --live and --keep"
         raise ConfigError(msg)
-    with _taken(settings_of(config, data), folder, keep, is_live=live) as taken:
+    with _taken(settings, folder, keep, is_live=live) as taken:
         report = audit_folder(taken)
         if html is not None:
             _write_page(taken, report, html)

@@ -88,10 +88,11 @@ def demo(
 
     Example: ballast demo --seconds 30 --json
     """
+    settings = settings_of(config, data)  # before anything is loaded that complains when a wrong one ends it
     from app.demo.demo import DemoPlan, run_demo  # noqa: PLC0415 - a command loads what it needs
 
     plan = DemoPlan(seconds, prices, bars_per_second, trades_per_second, seed, record, archive, settle_seconds, as_json)
-    summary = run_demo(settings_of(config, data), plan)
+    summary = run_demo(settings, plan)
     show(summary, as_json)
     if not summary["settled"]:
         print(f"ballast: not settled, and so not judged: it waited for {summary['waited_for']}", file=sys.stderr)
@@ -209,9 +210,10 @@ def replay(
 
     Example: ballast replay recorded --out replayed
     """
+    settings = read_settings(config)  # before anything is loaded that complains when a wrong one ends it
     from app.replay.replay import replay_folder  # noqa: PLC0415 - a command loads what it needs
 
-    show({"lines": replay_folder(read_settings(config), folder, out, batch_size, workers)}, as_json)
+    show({"lines": replay_folder(settings, folder, out, batch_size, workers)}, as_json)
 
 
 @app.command()

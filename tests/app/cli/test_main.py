@@ -314,7 +314,9 @@ def test_settings_are_checked_without_starting_anything(ballast: Ballast, broker
     "written",
     ['[hedging.hedge]\nlow_bound_ratio_shorting = "2.0"\n', '[hedging.funding]\nhigh_bound_ratio_leverage = "1"\n'],
 )
-@pytest.mark.parametrize("command", ["check-config", "status", "demo --seconds 1", "run"])
+@pytest.mark.parametrize(
+    "command", ["check-config", "status", "demo --seconds 1", "run", "audit", "replay recorded --out replayed"]
+)
 def test_bounds_that_contradict_each_other_are_one_sentence(
     command: str, written: str, ballast: Ballast, tmp_path: Path
 ) -> None:
