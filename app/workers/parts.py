@@ -32,9 +32,6 @@ from flows import archive, everything, execution, hedging, ledger, liability, re
 from flows.edges import Edges
 from operators.ledger import OpenLedger
 from operators.recall import Memory
-from sinks.archive.keeping import Keeper
-from sinks.archive.lives import lives, places
-from sinks.archive.moments import Moments
 from sinks.decisions import Decisions
 from sinks.gauges import GaugeSink
 from sinks.kafka import KafkaSink
@@ -79,6 +76,8 @@ def edges(joints: Joints) -> Edges:
 
 def archive_edges(joints: Joints) -> Edges:
     """Join the archive flow to every topic; it reads from where its folder ends, and takes its time."""
+    from sinks.archive.lives import places  # noqa: PLC0415 - DuckDB is loaded by the archive alone
+
     unhurried = partial(KafkaSource, places=places(_lives(joints)), rest=ARCHIVE_REST, enough=BATCH_MESSAGES)
     return _edges(joints, [topic.name for topic in archive.INPUTS], unhurried)
 
@@ -165,6 +164,9 @@ def of_everything(joints: Joints) -> everything.Setup:
 
 def of_archive(joints: Joints) -> archive.Setup:
     """What keeps messages and books, in a folder of one ledger."""
+    from sinks.archive.keeping import Keeper  # noqa: PLC0415 - DuckDB is loaded by the archive alone
+    from sinks.archive.moments import Moments  # noqa: PLC0415
+
     folder = joints.settings.archive.folder
     ends = partial(last_offsets, joints.places.kafka, [topic.name for topic in archive.INPUTS])
     books = partial(Moments, joints.dsn, folder, joints.settings.pairing.rule, now_ms, ends)
@@ -179,6 +181,8 @@ def of_reconciling(joints: Joints) -> reconciling.Setup:
 
 
 def _lives(joints: Joints) -> dict[str, Path]:
+    from sinks.archive.lives import lives  # noqa: PLC0415 - DuckDB is loaded by the archive alone
+
     return lives(joints.settings.archive.folder, joints.origin.topic_ids)
 
 
