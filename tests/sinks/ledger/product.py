@@ -25,19 +25,24 @@ from domain.messages.hedging import HedgeOrder
 from domain.messages.ledger import Posting
 from domain.messages.legs import LegRefusal
 from domain.messages.ops import Alert
+from domain.messages.recon import Statement, StatementLine
 from domain.postings.single import post_single
 from domain.postings.venue import post_fill
+from domain.reconciling.breaks import Occasion
+from domain.reconciling.records import scope_of
 from domain.streams.gauges import Gauge
 from domain.streams.records import Outgoing
 from domain.times import datetime_of
 from domain.venue.fills import FillHeard
 from flows import everything
+from operators.reconciling import compare_now
 from operators.streams.publish import outgoing
 from sinks.decisions import Decisions
 from sinks.ledger.writer import PostgresLedger
 from sinks.notices import NoticeSink
 from sinks.outbox import PostgresOutbox
 from sinks.quarantine import QuarantineSink
+from sinks.reconciling import PostgresRecords
 from tests.app.gauges import say
 from tests.sinks.ledger.story import CHAIN_AGAIN, as_superuser
 from tests.words import fill, record
@@ -94,6 +99,28 @@ def tell_product(dsn: str) -> None:
     notices = [outgoing(notice, NEXT_DAY_MS) for notice in NOTICES]
     _write(NoticeSink(dsn).build_part("to_notices", "notices-0", None), notices)
     _decide(dsn, replayed.outgoing)
+    _compare(dsn, next(_of(booked, "DEPOSIT")))
+
+
+def _compare(dsn: str, deposit: Transaction) -> None:
+    """Compare the exchange's pocket with a statement that has a deposit, and a line that nobody booked."""
+    at_ms, hour_ms = deposit.effective_at_ms, 3_600_000
+    pocket = next(entry for entry in deposit.entries if entry.account.startswith("FUNDING_ACCOUNT"))
+    amounts = {"deposit": pocket.side * pocket.amount, "gift": 5}
+    told = Statement(
+        statement_id="s",
+        source="venue:simulated",
+        account=pocket.account,
+        currency=pocket.currency,
+        since=at_ms - hour_ms,
+        until=at_ms + hour_ms,
+        opening=0,
+        closing=sum(amounts.values()),
+        lines=tuple(StatementLine(line_id=name, at=at_ms, amount=amount) for name, amount in amounts.items()),
+    )
+    with closing(PostgresRecords(dsn)) as records:
+        assert records.keep(told) is None
+        compare_now(scope_of(told), records, Settings().reconciling.how, Occasion(NEXT_DAY_MS + 30 * 24 * hour_ms, "test"))
 
 
 def _decide(dsn: str, outgoing: Iterable[Outgoing]) -> None:

@@ -36,13 +36,14 @@ WRITES = {
         ledger.writer UPDATE, ledger.writer_beat INSERT, ledger.writer_beat UPDATE
     """,
     "ballast_api": """
-        ledger.account INSERT, ledger.account UPDATE, ledger.closed_period INSERT, ledger.velocity_limit INSERT,
-        ledger.velocity_limit UPDATE, ledger.velocity_limit DELETE
+        ledger.account INSERT, ledger.account UPDATE, ledger.closed_period INSERT, treasury.correction INSERT,
+        treasury.correction UPDATE, ledger.velocity_limit INSERT, ledger.velocity_limit UPDATE, ledger.velocity_limit DELETE
     """,
     "ballast_executor": """
         treasury.alert INSERT, treasury.decision INSERT, treasury.gauge INSERT, treasury.gauge UPDATE,
-        treasury.leg_refusal INSERT, treasury.policy INSERT, treasury.quarantine INSERT, treasury.request INSERT,
-        treasury.request UPDATE, treasury.request_change INSERT
+        treasury.leg_refusal INSERT, treasury.policy INSERT, treasury.quarantine INSERT, treasury.recon_break INSERT,
+        treasury.recon_break UPDATE, treasury.recon_match INSERT, treasury.recon_match UPDATE, treasury.recon_report INSERT,
+        treasury.request INSERT, treasury.request UPDATE, treasury.request_change INSERT, treasury.statement INSERT
     """,
 }
 READS = {
@@ -138,6 +139,10 @@ REFUSED: list[tuple[str, LiteralString, str]] = [
     ("ballast_executor", "DELETE FROM treasury.quarantine", NO_RIGHT),
     ("ballast_executor", "DELETE FROM treasury.gauge", NO_RIGHT),
     ("ballast_executor", "SELECT raw FROM treasury.quarantine", NO_RIGHT),
+    ("ballast_executor", "SELECT amount FROM treasury.correction", NO_RIGHT),
+    ("ballast_executor", "UPDATE treasury.recon_report SET breaks = 0", NO_RIGHT),
+    ("ballast_api", "UPDATE treasury.correction SET amount = 9", NO_RIGHT),
+    ("ballast_api", "UPDATE treasury.recon_break SET state = 'closed'", NO_RIGHT),
     ("ballast_migrator", "DELETE FROM treasury.request_change", "23001"),
 ]
 
@@ -199,10 +204,12 @@ def test_a_role_writes_what_its_work_needs_and_nothing_else(connection: Connecti
 @pytest.mark.parametrize("role", READS)
 def test_a_role_reads_whole_schemas_or_nothing(connection: Connection, role: str) -> None:
     """Every table and view of a schema, those of later migrations included, or none of them but the states of requests: whoever
-    starts looks whether one is missing."""
+    starts looks whether one is missing. Who corrects a break reads it, and what was asked for."""
     tables = names(connection, TABLES) + names(connection, VIEWS)
     may_start = role != NOBODY
-    readable = [t for t in tables if t.split(".")[0] in READS[role] or (may_start and t == "treasury.request_state")]
+    more = {"treasury.request_state"} if may_start else set()
+    more |= {"treasury.recon_break", "treasury.correction"} if role == "ballast_api" else set()
+    readable = [t for t in tables if t.split(".")[0] in READS[role] or t in more]
     asked = "SELECT n FROM unnest(%s::TEXT[]) n WHERE has_schema_privilege(%s, split_part(n, '.', 1), 'USAGE')"
     found = connection.execute(asked + " AND has_table_privilege(%s, n, 'SELECT')", (tables, role, role))
     assert readable == [row[0] for row in found]
