@@ -62,7 +62,15 @@ def books(status: Mapping[str, Any]) -> Iterator[Line]:
     """Yield where books and exchange differ, and what became of postings."""
     more = status["books_less_exchange"]
     yield "books - exchange", f"{dollars(more['exposure_cents'])} of exposure, {bitcoin(more['funding_sats'])} of funding"
+    yield "statements", _breaks(status)
     yield "ledger", f"{status['transactions']:,} transactions, {_refused(status)}"
+
+
+def _breaks(status: Mapping[str, Any]) -> str:
+    if not status["breaks"]:
+        return "no break is open"
+    oldest = max(status["breaks_oldest_seconds"].values())
+    return f"{counts(status['breaks'])} break{'s' * (sum(status['breaks'].values()) > 1)}, oldest {span(oldest * 1000)}"
 
 
 def _writer(writer: Mapping[str, Any]) -> str:

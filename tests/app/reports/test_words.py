@@ -52,6 +52,7 @@ transfers         none
 waiting legs      2, worth 5.00 USD, oldest 61.0 s
 quarantine        4 dealer.transactions
 books - exchange  -0.10 USD of exposure, 0.00000001 BTC of funding
+statements        2 high breaks, oldest 24 h
 ledger            7 transactions, 7 rejected (7 not booked since), 7 in conflict"""
 
 
