@@ -76,7 +76,7 @@ def read_checked(dsn: str, path: Path, source: str, account: str, currency: str 
         told = read_file(path, source, account, _currency(connection, account, currency))
         refused = refusal(told, statements_of(connection, scope_of(told)))
     if refused is not None:
-        msg = f"{path}: {refused}; what was typed wrong is corrected by the one who made it, under another id and period"
+        msg = f"{path}: {refused}; what stands is not replaced, so load only what it does not cover"
         raise ConfigError(msg)
     return told
 

@@ -10,8 +10,12 @@ _READ = """
 SELECT m.topic, m.partition, m."offset", m.value FROM message m
 LEFT JOIN quarantine q ON q.topic = m.topic AND q.partition = m.partition AND q."offset" = m."offset" AND q.raw = m.value
 WHERE q.topic IS NULL AND m.at_ms < (SELECT at_ms FROM passed) AND NOT (m.topic = 'ledger.balances' AND m.value = ''::BLOB)
+    AND (m.topic <> 'recon.statements' OR m.at_ms < (
+        SELECT min(least(gauge, as_of_us // 1000)) FROM gauge WHERE name = 'watermark_ms' AND step = 'reconcile'
+    ))
 """
-"""A tombstone on a topic that keeps the newest word of a key says that there is none."""
+"""A tombstone on a topic that keeps the newest word of a key says that there is none. Statements are read by a flow of their own,
+which need not run."""
 
 
 def _ask(opened: Duck) -> tuple[int, int, Sequence[Row]]:
