@@ -13,9 +13,6 @@ from domain.ids import timeless_id
 NAMED_BY = frozenset(("flow_id", "client_id", "fill_id", "id", "memo", "quote_id", "caused_by", "provider_id"))
 """The names, in the metadata of transactions, of what the outside knows them by."""
 
-Item = tuple[int, str]
-"""The place of an item in every order that is made: its time, then its id."""
-
 
 class Scope(NamedTuple):
     """What is compared at once: what a source says of an account in a currency."""

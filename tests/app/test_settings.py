@@ -17,6 +17,7 @@ from app.settings import Settings, read_settings
 from app.workers.session import worker_env
 from connectors.kafka.source import KafkaSettings
 from domain.errors import ConfigError
+from domain.reconciling.items import Scope
 from tests.canary import CANARY
 
 FILE = f"""
@@ -207,3 +208,42 @@ def test_secrets_travel_in_variables_of_their_own(file: Path) -> None:
     )
     assert ["BALLAST_KAFKA__SECRET_OPTIONS"] == [name for name, value in env.items() if CANARY in value]
     assert {"sasl.password": CANARY} == json.loads(env["BALLAST_KAFKA__SECRET_OPTIONS"])
+
+
+RULES = """
+[reconciling.rules]
+tolerance = 1
+[reconciling.by."bank:"]
+tolerance = 2
+[reconciling.by."bank:first"]
+tolerance = 3
+tolerance_ratio = "0.001"
+[reconciling.by.CASH]
+tolerance = 4
+[reconciling.by.CASH.bounds]
+USD = [1, 2, 3]
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "account", "tolerance"),
+    [("venue:a", "X", 1), ("bank:other", "X", 2), ("bank:first", "X", 3), ("bank:first", "CASH", 4)],
+)
+def test_rules_of_an_account_win_over_those_of_its_source(source: str, account: str, tolerance: int, tmp_path: Path) -> None:
+    """Of sources the longest beginning of the name wins, and without any the rules of all hold."""
+    path = tmp_path / "rules.toml"
+    path.write_text(RULES)
+    rules = read_settings(path).reconciling.rules_of(Scope(source, account, "USD"))
+    assert tolerance == rules.tolerance
+    assert ("high" if account == "CASH" else "low") == rules.severity(3, "USD")
+
+
+@pytest.mark.parametrize(
+    "written", ["tolerance_ratio = 0.01", "tolerance = -1", "bounds = { USD = [3, 2, 1] }", 'tolerance_ratio = "1"']
+)
+def test_rules_that_make_no_sense_are_one_sentence(written: str, tmp_path: Path) -> None:
+    """A ratio is text, so that no float comes near money; bounds grow."""
+    path = tmp_path / "rules.toml"
+    path.write_text(f"[reconciling.rules]\n{written}\n")
+    with pytest.raises(ConfigError, match=r"the setting reconciling\.rules"):
+        read_settings(path)
