@@ -25,6 +25,11 @@ $(READY): requirements/dev.txt pyproject.toml
 demo: $(READY) ## Run the main job on embedded parts: market, users and exchange simulated (Ctrl-C stops it)
 	$(BIN)/ballast demo
 
+NOTEBOOK ?= daily_audit
+.PHONY: notebook
+notebook: $(READY) ## Open a notebook over the small archive, on loopback: NOTEBOOK=incident, hedging_month or month_end
+	$(BIN)/marimo edit notebooks/$(NOTEBOOK).py --host 127.0.0.1 --skip-update-check $(if $(BROWSER)$(DISPLAY)$(WAYLAND_DISPLAY),,$(if $(filter Darwin,$(shell uname)),,--headless))
+
 # Each process has a broker and a Postgres of its own; a file is run by one of them.
 JOBS ?= 2
 .PHONY: test
@@ -53,7 +58,7 @@ bench: $(READY) ## Measure: the ledger beside raw COPY, and user trades end to e
 .PHONY: lock
 lock: $(READY) ## Resolve the dependencies anew into requirements/
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header --extra embedded --output-file requirements/run.txt pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header --extra embedded --extra dev --output-file requirements/dev.txt pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header --extra embedded --extra notebooks --extra dev --output-file requirements/dev.txt pyproject.toml
 
 .PHONY: clean
 clean: ## Remove what was installed and what the demo left

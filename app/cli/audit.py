@@ -59,24 +59,15 @@ def audit(
 def _taken(settings: Settings, folder: Path | None, keep: Path | None, *, is_live: bool) -> Iterator[Path]:
     """Yield the folder to judge: the one that was named, or a snapshot that is kept, or gone at the end of the block."""
     from app.reports.audit.taking import take_snapshot  # noqa: PLC0415 - a command loads what it needs
+    from sinks.archive.reading import snapshot_in  # noqa: PLC0415
 
     with TemporaryDirectory(prefix="ballast-audit-") as scratch:
         if folder is not None:
-            yield _read(folder, Path(scratch))
+            yield snapshot_in(folder, Path(scratch))
             return
         taken = keep or Path(scratch) / "snapshot"
         take_snapshot(settings, taken, is_live=is_live)
         yield taken
-
-
-def _read(folder: Path, scratch: Path) -> Path:
-    """Return a folder to judge: a snapshot as it is, an archive that goes on as the snapshot of its newest moment."""
-    from sinks.archive.reading import as_snapshot, is_archive  # noqa: PLC0415 - a command loads what it needs
-
-    if not is_archive(folder):
-        return folder
-    as_snapshot(folder, scratch / "archive")
-    return scratch / "archive"
 
 
 def _write_page(folder: Path, report: dict[str, Any], file: Path) -> None:

@@ -163,7 +163,12 @@ def export(
         Path | None, typer.Option("--beancount", metavar="FILE", help="All of it as one file of beancount instead.")
     ] = None,
     source: Annotated[
-        Path | None, typer.Option("--from", metavar="DIR", help="With --beancount: an export as CSV; no database is used.")
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="DIR",
+            help="Of a snapshot or an archive that was kept; with --beancount of an export as CSV. No database is used.",
+        ),
     ] = None,
     config: Config = None,
     as_json: Json = False,
@@ -173,19 +178,19 @@ def export(
     As CSV into a folder, or as one file for beancount, whose bean-check then adds it all up again. That file is written whole or
     not at all, and over nothing but another one of its kind.
 
-    Example: ballast ledger export --beancount ledger.beancount
+    Example: ballast ledger export exported --from kept
     """
-    if folder is not None and beancount is None and source is None:
-        from app.reports.verify import export_ledger  # noqa: PLC0415 - a command loads what it needs
+    if folder is not None and beancount is None:
+        from app.reports.verify import export_kept, export_ledger  # noqa: PLC0415 - a command loads what it needs
 
-        _show(export_ledger(_dsn(config), folder), as_json)
+        _show(export_ledger(_dsn(config), folder) if source is None else export_kept(source, folder), as_json)
     elif beancount is not None and folder is None:
         from app.reports.beancount import convert_export, export_beancount  # noqa: PLC0415 - a command loads what it needs
 
         made = export_beancount(_dsn(config), beancount) if source is None else convert_export(source, beancount)
         _show(made, as_json)
     else:
-        msg = "name a folder, for CSV, or a file with --beancount, which alone can be made --from an export; not both"
+        msg = "name a folder, for CSV, or a file with --beancount; not both"
         raise typer.BadParameter(msg)
 
 

@@ -73,6 +73,9 @@ def demo(
     archive: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Keep an archive there, too, and audit it at the end.")
     ] = None,
+    keep: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keep books and topics in a new folder, for ballast audit DIR.")
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="Keep ledger and exchange here; ballast-data if left out.")] = None,
     settle_seconds: Annotated[
         float | None,
@@ -91,7 +94,9 @@ def demo(
     settings = settings_of(config, data)  # before anything is loaded that complains when a wrong one ends it
     from app.demo.demo import DemoPlan, run_demo  # noqa: PLC0415 - a command loads what it needs
 
-    plan = DemoPlan(seconds, prices, bars_per_second, trades_per_second, seed, record, archive, settle_seconds, as_json)
+    plan = DemoPlan(
+        seconds, prices, bars_per_second, trades_per_second, seed, record, archive, keep, settle_seconds, as_json
+    )
     summary = run_demo(settings, plan)
     show(summary, as_json)
     if not summary["settled"]:

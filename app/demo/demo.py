@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -23,6 +24,7 @@ from app.logs import configure_logs
 from app.replay.record import record_topics
 from app.reports.audit.checks import BREACH
 from app.reports.audit.judge import audit_folder
+from app.reports.audit.taking import snapshot_of
 from app.reports.invariants import check_invariants, verdicts
 from app.reports.status import read_status
 from app.settings import Archive, Settings
@@ -31,11 +33,13 @@ from app.workers.supervisor import Group
 from app.workers.worker import ARCHIVE
 from connectors.clock import now_ms
 from connectors.kafka.peek import Peek
-from connectors.venue.simulated.bars import gaps, read_bars
+from connectors.venue.simulated.bars import Bar, gaps, read_bars
 from domain.errors import ConfigError
+from domain.simulated.exchange_terms import FUNDING_INTERVAL_MS
 from domain.times import datetime_of
 from sinks.archive.moments import moments
 from sinks.archive.reading import as_snapshot
+from sinks.archive.snapshot import History
 from sinks.postgres import connect
 
 LOOK_SECONDS = 0.5
@@ -56,6 +60,7 @@ class DemoPlan(NamedTuple):
     seed: int
     record: Path | None
     archive: Path | None
+    keep: Path | None
     settle_seconds: float | None
     quiet: bool
 
@@ -67,6 +72,9 @@ def run_demo(settings: Settings, plan: DemoPlan) -> dict[str, Any]:
     then is an archive, too, if one was to be kept.
     """
     configure_logs("warning")
+    if plan.keep is not None and plan.keep.exists() and any(plan.keep.iterdir()):
+        msg = f"{plan.keep} has something in it; name a new folder for --keep"
+        raise ConfigError(msg)
     stopping = _Interrupted()
     market = _market(plan)
     settings, flows = _with_archive(settings, plan)
@@ -82,6 +90,10 @@ def run_demo(settings: Settings, plan: DemoPlan) -> dict[str, Any]:
             summary = _summary(settings, session) | _verdicts(plan, session, waits_for)
             if plan.archive is not None and waits_for is None:
                 summary |= {"archive": _judge_archive(plan, plan.archive, groups)}
+            if plan.keep is not None:
+                snapshot_of(
+                    session.places.dsn, session.places.kafka, plan.keep, settings.pairing.rule, _history(plan.prices)
+                )
         finally:
             codes = [code for group in groups for code in group.stop()]
         if plan.record is not None:
@@ -136,7 +148,24 @@ def _market(plan: DemoPlan) -> Market:
         )
     # The whole path within the time that there is, unless a pace is given.
     paced = max(1.0, len(bars) / plan.seconds) if plan.seconds else 10.0
-    return Market(plan.prices, plan.bars_per_second or paced, plan.seed)
+    pace = plan.bars_per_second or paced
+    return Market(plan.prices, pace, plan.seed, funding_interval_ms=funding_interval_ms(bars, pace))
+
+
+def _history(prices: Path | None) -> History | None:
+    """Return when the bars of a path began, and how far apart they are."""
+    bars = list(read_bars(prices)) if prices is not None else []
+    return History(datetime_of(bars[0].at_ms).isoformat(), _step_ms(bars)) if bars else None
+
+
+def funding_interval_ms(bars: Sequence[Bar], bars_per_second: float) -> int:
+    """Return how often the funding rate is paid while a path plays: every eight hours of the path."""
+    return max(1, round(FUNDING_INTERVAL_MS * 1_000 / (_step_ms(bars) * bars_per_second)))
+
+
+def _step_ms(bars: Sequence[Bar]) -> int:
+    """Return how far apart bars are: the shortest step, or a second if there is one bar."""
+    return min((after.at_ms - before.at_ms for before, after in pairwise(bars)), default=1_000)
 
 
 def _watch(groups: Sequence[Group]) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, TextIO
 
 from domain.errors import ConfigError
@@ -13,6 +14,10 @@ from domain.proof.csv_text import cells_of
 from domain.proof.rows import Cells, batch_row, conflict_row, derived_row, entry_row, header_row, reject_row
 from domain.proof.seals import Recount
 from domain.proof.verify import Head, Verified, verify
+from sinks.archive.exporting import export_snapshot
+from sinks.archive.manifest import open_archive
+from sinks.archive.parquet import duck
+from sinks.archive.reading import snapshot_in
 from sinks.ledger.export import (
     ACCOUNTS,
     BALANCES,
@@ -76,6 +81,17 @@ def export_ledger(dsn: str, folder: Path) -> dict[str, Any]:
     except OSError as error:
         msg = f"{folder} cannot be written to: {error.strerror}"
         raise ConfigError(msg) from error
+
+
+def export_kept(kept: Path, folder: Path) -> dict[str, Any]:
+    """Write the same out of a snapshot or an archive, without a database."""
+    with TemporaryDirectory(prefix="ballast-export-") as scratch, duck(Path(scratch)) as opened:
+        archive = open_archive(snapshot_in(kept, Path(scratch)))
+        try:
+            return {"folder": str(folder), "bytes": export_snapshot(opened, archive.folder, folder)}
+        except OSError as error:
+            msg = f"{folder} cannot be written to: {error.strerror}"
+            raise ConfigError(msg) from error
 
 
 def _read(connection: Connection) -> Iterator[BatchRows]:

@@ -15,6 +15,7 @@ from app.reports.metrics import served
 from app.settings import CONFIG_VARIABLE, NO_FILE, Settings
 from connectors.embedded.processes import die_with_parent, free_port, stop
 from domain.errors import ConfigError
+from domain.simulated.exchange_terms import FUNDING_INTERVAL_MS
 
 SECRETS = {"postgres": {"dsn"}, "kafka": {"secret_options"}}
 """What is handed on under a name of its own, since a dump hides it."""
@@ -22,13 +23,14 @@ SECRETS = {"postgres": {"dsn"}, "kafka": {"secret_options"}}
 
 @dataclass(frozen=True)
 class Market:
-    """What moves the simulated exchange's price: a file of bars, or a seeded walk; `bars_per_second` is how fast, and
-    `chain_delay_ms` how long a deposit or withdrawal takes."""
+    """What moves the simulated exchange's price: a file of bars, or a seeded walk; `bars_per_second` is how fast,
+    `chain_delay_ms` how long a deposit or withdrawal takes, and `funding_interval_ms` how often the funding rate is paid."""
 
     prices: Path | None = None
     bars_per_second: float = 1.0
     seed: int = 1
     chain_delay_ms: int = 500
+    funding_interval_ms: int = FUNDING_INTERVAL_MS
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ def worker_env(settings: Settings, places: Places, venue_urls: Mapping[str, str]
 def exchange_options(settings: Settings, venue: str, market: Market, bootstrap: str | None) -> list[str]:
     """Return how the simulated exchange of a venue is started, whoever starts it. The first venue makes the price."""
     terms = {"deposit_delay_ms": market.chain_delay_ms, "withdrawal_delay_ms": market.chain_delay_ms}
+    terms["funding_interval_ms"] = market.funding_interval_ms
     options = ["--data", str(settings.data.folder / f"exchange-{venue}.sqlite3"), "--terms", json.dumps(terms)]
     options += ["--seed", str(market.seed), "--bars-per-second", str(market.bars_per_second)]
     options += ["--kafka", bootstrap] if bootstrap and venue == next(iter(settings.venues)) else []

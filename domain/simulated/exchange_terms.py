@@ -27,6 +27,8 @@ from domain.venue.account import (
     TransferWord,
 )
 
+FUNDING_INTERVAL_MS = 8 * 3600 * 1000
+
 Ppm = Annotated[int, Field(ge=0, le=PPM)]
 Natural = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(gt=0)]
@@ -48,7 +50,7 @@ class Terms(BaseModel):
     maintenance_ppm: Ppm = 10_000
     taker_fee_ppm: Ppm = 500
     funding_rate_ppm: Annotated[int, Field(ge=-PPM, le=PPM)] = 100
-    funding_interval_ms: Positive = 8 * 3600 * 1000
+    funding_interval_ms: Positive = FUNDING_INTERVAL_MS
     order_latency_ms: Natural = 50
     fill_steps_max: Positive = 3
     fill_interval_ms: Natural = 50

@@ -68,7 +68,7 @@ def write_about(
     made_at: str,
     pairing: str,
     kind: str = "snapshot",
-    more: Mapping[str, str | None] = {},
+    more: Mapping[str, object] = {},
 ) -> None:
     """Say what the archive is, in `archive.json`."""
     about = {"format": FORMAT, "kind": kind, "system": system._asdict(), "made_at": made_at, "pairing": pairing}

@@ -79,6 +79,14 @@ def _rows_of(opened: Duck, folder: Path, paths: Sequence[Path], topics: Collecti
         raise _unread(folder, error) from error
 
 
+def snapshot_in(folder: Path, scratch: Path) -> Path:
+    """Return the folder of a snapshot: this one, or a new one in `scratch` if this is an archive that goes on."""
+    if not is_archive(folder):
+        return folder
+    as_snapshot(folder, scratch / KIND)
+    return scratch / KIND
+
+
 def as_snapshot(archive: Path, folder: Path) -> None:
     """Make the folder a snapshot of the archive's newest moment; ConfigError when it has none, or names the file that is none."""
     said = about(archive)

@@ -36,12 +36,23 @@ _NUMBERS = {"ledger": "batch_id", "topics": "offset"}
 """What the first and the last of a file are told of."""
 
 
+class History(NamedTuple):
+    """When the first bar of a price history began, and how far apart its bars are; a demo plays it faster than it was."""
+
+    first: str
+    step_ms: int
+
+
 class About(NamedTuple):
-    """What a snapshot says of itself that is not in its rows: its cluster, if it has one, its time, and the rule of pairing."""
+    """What a snapshot says of itself that is not in its rows: its cluster, if it has one, its time, and the rule of pairing.
+
+    `history` is that of the prices that a demo has played, four to a bar.
+    """
 
     cluster_id: str | None
     made_at: str
     pairing: str
+    history: History | None = None
 
 
 def take(dsn: str, topics: Topics, folder: Path, about: About) -> None:
@@ -79,7 +90,9 @@ def _take(dsn: str, topics: Topics, folder: Path, about: About) -> None:
         files.append(_no_messages(opened, folder))
         added_up = sums(opened, folder)
     shutil.rmtree(scratch)
-    write_about(folder, system, about.made_at, about.pairing)
+    write_about(
+        folder, system, about.made_at, about.pairing, more={"history": about.history._asdict()} if about.history else {}
+    )
     write_manifest(folder, system, sorted(files), added_up)
     for path in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
         sync(path)

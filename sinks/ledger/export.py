@@ -83,13 +83,18 @@ HEADERS = Table(
     FROM ledger.tx WHERE batch_id BETWEEN {first} AND {last} ORDER BY batch_id, position
     """,
 )
+# An entry of a transaction that is not there is of no batch, and stands before the first.
 ENTRIES = Table(
     "entry.csv",
     ENTRY_COLUMNS,
     """
-    SELECT t.batch_id, e.tx_id, e.version, e.account_id, e.leg, e.layer, e.side, e.currency, e.amount, e.balance_after
-    FROM ledger.tx t JOIN ledger.entry e USING (tx_id)
-    WHERE t.batch_id BETWEEN {first} AND {last} ORDER BY t.batch_id, t.position, e.leg
+    SELECT batch_id, tx_id, version, account_id, leg, layer, side, currency, amount, balance_after FROM (
+        SELECT t.batch_id, t.position, e.* FROM ledger.tx t JOIN ledger.entry e USING (tx_id)
+        WHERE t.batch_id BETWEEN {first} AND {last}
+        UNION ALL
+        SELECT 0, 0, e.* FROM ledger.entry e
+        WHERE {first} = 0 AND NOT EXISTS (SELECT FROM ledger.tx t WHERE t.tx_id = e.tx_id)
+    ) every_entry ORDER BY batch_id, position, tx_id, leg
     """,
 )
 REJECTS = Table(

@@ -11,7 +11,7 @@ from connectors.kafka.peek import Peek
 from connectors.kafka.source import KafkaSettings
 from domain.times import datetime_of
 from domain.topics import BY_NAME
-from sinks.archive.snapshot import About, take
+from sinks.archive.snapshot import About, History, take
 
 
 def take_snapshot(settings: Settings, folder: Path, *, is_live: bool) -> None:
@@ -20,9 +20,9 @@ def take_snapshot(settings: Settings, folder: Path, *, is_live: bool) -> None:
         snapshot_of(dsn, kafka, folder, settings.pairing.rule)
 
 
-def snapshot_of(dsn: str, kafka: KafkaSettings | None, folder: Path, pairing: str) -> None:
-    """Write a snapshot of a ledger, and of all topics of a broker if there is one."""
-    about = About(None, datetime_of(now_ms()).isoformat().replace("+00:00", "Z"), pairing)
+def snapshot_of(dsn: str, kafka: KafkaSettings | None, folder: Path, pairing: str, history: History | None = None) -> None:
+    """Write a snapshot of a ledger, and of all topics of a broker if there is one; `history` is what a demo has played."""
+    about = About(None, datetime_of(now_ms()).isoformat().replace("+00:00", "Z"), pairing, history)
     if kafka is None:
         take(dsn, {}, folder, about)
         return

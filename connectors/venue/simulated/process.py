@@ -31,7 +31,7 @@ from domain.errors import BallastError, ConfigError
 from domain.ids import content_id
 from domain.messages.market import Tick
 from domain.simulated.exchange import SimulatedExchange
-from domain.simulated.exchange_terms import Account, Terms
+from domain.simulated.exchange_terms import FUNDING_INTERVAL_MS, Account, Terms
 from domain.simulated.faults import Faults
 from domain.topics import MARKET_TICKS
 
@@ -53,8 +53,12 @@ class Market:
         self.ticks = ticks
 
     async def play(self, path: Iterator[Decimal], ticks_per_second: float) -> None:
-        """Tick along the path, and at its end for ever; a tick that is late does not make the next ones late."""
+        """Tick along the path, and at its end for ever; a tick that is late does not make the next ones late.
+
+        A path may be played fast, with the funding rate as often as it was paid along it. After it time is as it is.
+        """
         await self._play(path, ticks_per_second)
+        self._truth.terms = self._truth.terms.model_copy(update={"funding_interval_ms": FUNDING_INTERVAL_MS})
         if self._truth.account.price_usd is not None:
             await self._play(repeat(self._truth.account.price_usd), min(ticks_per_second, CALM_TICKS_PER_SECOND))
 

@@ -1,5 +1,6 @@
 """`ballast ledger`: what it reports, how it ends, and that it finds and names whatever was changed in the ledger."""
 
+import csv
 import re
 from collections.abc import Iterator
 from contextlib import closing
@@ -20,6 +21,7 @@ from domain.ledger.accounts import Account
 from domain.ledger.journal import DEBIT, Group, Transaction
 from domain.streams.gauges import Gauge
 from domain.times import ms_of
+from sinks.archive.snapshot import About, take
 from sinks.ledger.writer import PostgresLedger
 from sinks.migrations import migrate
 from tests.app.conftest import Ballast
@@ -560,14 +562,44 @@ def test_the_ledger_is_exported_for_beancount(ledger: Ballast, dsn: str, tmp_pat
 
 
 def test_an_export_goes_to_one_place(ledger: Ballast, tmp_path: Path) -> None:
-    """A folder or a file; CSV is made of the database alone, and what is something else is not written over."""
-    for arguments in ((), ("exported", "--beancount", "ledger.beancount"), ("exported", "--from", "other")):
+    """A folder or a file, and what is something else is not written over."""
+    for arguments in ((), ("exported", "--beancount", "ledger.beancount"), ("--from", "other")):
         said = ledger("export", *arguments)
         assert (2, "") == (said.code, said.out)
         assert "--beancount" in said.err
     (tmp_path / "notes").write_text("mine")
     assert_refused(ledger("export", "--beancount", "notes"), "notes is something else", "name another file", code=78)
     assert "mine" == (tmp_path / "notes").read_text()
+
+
+def test_an_export_has_every_entry_that_there_is(ledger: Ballast, dsn: str, tmp_path: Path) -> None:
+    """Also those of a transaction whose header is gone: they are of no batch, stand before the first, and are named."""
+    change(dsn, b"DELETE FROM ledger.tx WHERE tx_id = %(capture)s", capture=CAPTURE.id)
+    with psycopg.connect(dsn) as connection:
+        there = {(str(tx_id), leg) for tx_id, leg in connection.execute("SELECT tx_id, leg FROM ledger.entry")}
+    assert 0 == ledger("export", "exported").code
+    with (tmp_path / "exported" / "entry.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(there) == len(rows)
+    assert there == {(row["tx_id"], int(row["leg"])) for row in rows}
+    assert {CAPTURE.id} == {row["tx_id"] for row in rows if row["batch_id"] == "0"}
+    assert {0: ["batch"], 4: ["header", "entry"]} == broken(dsn)
+
+
+def test_an_export_of_a_snapshot_is_that_of_its_database(
+    ledger: Ballast, dsn: str, ballast: Ballast, tmp_path: Path
+) -> None:
+    """The same files to the byte, verified the same, without a server; also with a transaction whose header is gone."""
+    with psycopg.connect(dsn) as connection:
+        connection.execute("SELECT ledger.seal('2024-05-02 12:00Z')")
+    change(dsn, b"DELETE FROM ledger.tx WHERE tx_id = %(capture)s", capture=CAPTURE.id)
+    take(dsn, {}, tmp_path / "kept", About(None, "2026-01-31T12:00:00Z", "closest"))
+    assert 0 == ledger("export", "exported").code
+    said = ballast("ledger", "export", "again", "--from", "kept", "--json")
+    exported = {path.name: path.read_bytes() for path in (tmp_path / "exported").iterdir()}
+    assert exported == {path.name: path.read_bytes() for path in (tmp_path / "again").iterdir()}
+    assert {name: len(text) for name, text in exported.items()} == said.json()["bytes"]
+    assert_refused(ballast("ledger", "export", "again", "--from", "other"), "other/archive.json", code=78)
 
 
 def test_a_chain_that_was_cut_off_is_betrayed_by_a_head_kept_elsewhere(ledger: Ballast, dsn: str) -> None:

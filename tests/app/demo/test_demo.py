@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from shutil import copytree
 from typing import Any, NamedTuple
@@ -12,9 +13,12 @@ import psycopg
 import pytest
 
 from app.cli.main import NOT_SETTLED
+from app.demo.demo import funding_interval_ms
 from app.demo.settle import REPEATED
+from app.reports.audit.judge import audit_folder
 from app.reports.invariants import CHECKS
 from connectors.embedded.postgres import embedded_postgres
+from connectors.venue.simulated.bars import Bar
 from domain.topics import ALL, DEALER_TRANSACTIONS
 from tests.app.surroundings import command, ended, environment, open_folder, run_ballast
 from tests.waiting import until
@@ -55,6 +59,7 @@ class Shown(NamedTuple):
 def _demo(folder: Path, seconds: int, name: str, seed: int) -> Shown:
     arguments = ["--seconds", str(seconds), "--record", f"recorded{name}", "--archive", f"archive{name}"]
     arguments += ["--seed", str(seed), "--data", str(folder / "data")]
+    arguments += ["--keep", str(folder / f"kept-{seed}")]
     said = run_ballast("demo", "--json", *arguments, cwd=folder)
     assert 0 == said.code, said.err
     with embedded_postgres(folder / "data" / "postgres") as dsn, psycopg.connect(dsn) as connection:
@@ -125,6 +130,22 @@ def test_ctrl_c_ends_the_trading_and_another_one_the_wait() -> None:
 def test_trades_are_those_of_the_ledger(first: Shown) -> None:
     """The number in the summary is the number of rows."""
     assert len(first.trades) == first.summary["trades"]
+
+
+def test_what_is_kept_can_be_audited(first: Shown) -> None:
+    """Books and topics of the settled treasury, without a server."""
+    report = audit_folder(first.folder / "kept-1")
+    assert "pass" == report["verdict"]
+    checked = {check["name"]: check["checked"] for check in report["checks"]}
+    assert len(first.trades) == checked["I15_every_trade_books_what_its_legs_say"]
+
+
+def test_the_funding_rate_is_paid_along_the_path() -> None:
+    """Every eight hours of the bars, however fast they play: a month of hours within a minute has a payment each 0.67 seconds."""
+    hours = [Bar(hour * 3_600_000, *[Decimal(1)] * 4) for hour in range(4)]
+    assert 28_800_000 == funding_interval_ms(hours, 1 / 3600)
+    assert 667 == funding_interval_ms(hours, 12)
+    assert 1 == funding_interval_ms(hours, 1e9)
 
 
 def test_nothing_is_left_running(first: Shown) -> None:

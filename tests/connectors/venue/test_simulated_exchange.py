@@ -1,5 +1,6 @@
 """The simulated exchange as a real process on loopback: it keeps what it said, whatever ends it."""
 
+import asyncio
 import json
 import os
 import signal
@@ -15,7 +16,11 @@ import pytest
 
 from connectors.venue.port import NotFound, Refused, Unknown
 from connectors.venue.simulated.client import HttpExchange
+from connectors.venue.simulated.process import Market
+from connectors.venue.simulated.truth_file import TruthFile
 from domain.messages.hedging import CollateralTransfer, HedgeOrder
+from domain.simulated.exchange import SimulatedExchange
+from domain.simulated.exchange_terms import FUNDING_INTERVAL_MS, Terms
 from domain.venue.account import Filled
 from tests.waiting import PATIENCE_SECONDS, until
 
@@ -195,6 +200,28 @@ def test_a_file_is_played_and_its_last_price_stays(start: Start, tmp_path: Path)
     process.end(signal.SIGTERM)
     again = start("--prices", str(prices), "--bars-per-second", "200")
     assert Decimal("123.5") == filled_at(again.client, next(numbers))
+
+
+def test_a_path_that_is_played_fast_pays_funding_fast_until_it_ends(tmp_path: Path) -> None:
+    """After it time is as it is, and nothing moves by itself: a treasury can come to rest."""
+    truth = SimulatedExchange(Terms(funding_interval_ms=7), 1)
+    market = Market(truth, TruthFile(tmp_path / "truth.sqlite3"), 0, None)
+    while_playing: list[int] = []
+
+    def path() -> Iterator[Decimal]:
+        for price_usd in map(Decimal, range(100, 110)):
+            while_playing.append(truth.terms.funding_interval_ms)
+            yield price_usd
+
+    async def play() -> None:
+        playing = asyncio.create_task(market.play(path(), 1_000))
+        while market.ticks < 11:
+            await asyncio.sleep(0)
+        playing.cancel()
+
+    asyncio.run(play())
+    assert {7} == set(while_playing)
+    assert FUNDING_INTERVAL_MS == truth.terms.funding_interval_ms
 
 
 def filled_at(client: HttpExchange, number: int) -> Decimal:

@@ -15,7 +15,7 @@ from domain.ledger.accounts import CHART
 from domain.ledger.journal import CREDIT, DEBIT, Entry, Layer
 from domain.streams.records import RawMessage
 from sinks.archive.manifest import MANIFEST, open_archive
-from sinks.archive.snapshot import About, take
+from sinks.archive.snapshot import About, History, take
 from sinks.archive.tables import BYTES, KEPT, LEDGER, MESSAGES, TYPES
 from sinks.ledger.export import cells
 from sinks.ledger.writer import PostgresLedger
@@ -63,6 +63,14 @@ def test_every_table_is_there_with_every_row(dsn: str, tmp_path: Path) -> None:
         expected_sums = [(currency, layer, str(debits)) for currency, layer, debits in connection.execute(query)]
     assert expected_sums == [(one["currency"], one["layer"], one["debits"]) for one in opened.manifest["sums"]]
     assert all(counted[f"{kept.folder}/all.parquet"] for kept in LEDGER if not kept.folder.endswith("closed_period"))
+
+
+def test_what_was_played_is_told(dsn: str, tmp_path: Path) -> None:
+    """Of a demo along a price history; of anything else the archive says nothing of it."""
+    take(dsn, {}, tmp_path / "played", ABOUT._replace(history=History("2026-01-01T00:00:00Z", 60_000)))
+    take(dsn, {}, tmp_path / "taken", ABOUT)
+    assert {"first": "2026-01-01T00:00:00Z", "step_ms": 60_000} == open_archive(tmp_path / "played").about["history"]
+    assert "history" not in open_archive(tmp_path / "taken").about
 
 
 def test_no_column_passes_through_a_float(dsn: str, tmp_path: Path) -> None:
