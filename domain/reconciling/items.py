@@ -60,7 +60,7 @@ class Entry(NamedTuple):
 def entry_of(id_: str, at_ms: int, amount: int, account: str, matter: str, reverses: str | None, meta: str) -> Entry:
     """Return an entry with what its transaction's metadata says of it."""
     told = json.loads(meta)
-    return Entry(id_, at_ms, amount, account, (id_, *_texts(told)), matter, reverses, _corrects(told))
+    return Entry(id_, at_ms, amount, account, (id_, *_texts(told)), matter, reverses, _corrects(told, account))
 
 
 def _texts(told: object) -> Iterator[str]:
@@ -71,7 +71,8 @@ def _texts(told: object) -> Iterator[str]:
             yield from _texts(value)
 
 
-def _corrects(told: Mapping[str, Any]) -> Corrects | None:
-    if "break_id" not in told:
+def _corrects(told: Mapping[str, Any], account: str) -> Corrects | None:
+    # On the account that stands against it, it is an entry like any other.
+    if "break_id" not in told or told["account"] != account:
         return None
     return Corrects(told["break_id"], tuple(told["line_ids"]), tuple(told["transaction_ids"]))

@@ -52,6 +52,7 @@ def reconciliation(asked: Correction) -> Transaction:
         0,
         meta_text(
             {
+                "account": asked.account,
                 "approved_by": asked.approved_by,
                 "asked_by": asked.asked_by,
                 "break_id": asked.break_id,
