@@ -108,7 +108,9 @@ def fill_books(dsn: str) -> None:
     reverse(dsn, booked[0].id, datetime_of(NEXT_DAY_MS), "was refunded")
     _keep_quarantined(dsn)
     _decide(dsn)
-    say(dsn, *(Gauge(step, f"{step}-00", "watermark_ms", FOREVER_MS) for step in ("pair", "explain", "book")))
+    say(
+        dsn, *(Gauge(step, f"{step}-00", "watermark_ms", FOREVER_MS) for step in ("pair", "explain", "book", "book_singles"))
+    )
     with psycopg.connect(dsn, autocommit=True) as connection:
         for statement in _TIMES:
             as_superuser(connection, statement)

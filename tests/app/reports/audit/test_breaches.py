@@ -268,8 +268,8 @@ IN_THE_DATABASE = {
         "I2_every_id_has_one_verdict",
         (
             "I3_every_transaction_is_whole",
-            "I4_every_balance_is_the_sum_of_its_entries",
             "I4_every_sum_by_date_follows_from_entries",
+            "I4_versions_have_no_gap",
             *HASHES,
             "I5_every_batch_is_whole",
             BODIES,
@@ -328,6 +328,12 @@ IN_THE_DATABASE = {
         f"UPDATE ledger.tx SET source_offset = 100000 WHERE tx_id = {TRADE} RETURNING tx_id",
         "I12_every_transaction_leads_to_its_message",
         (*HASHES, "I12_every_transaction_has_its_batch_and_cause"),
+    ),
+    "a single posting is said to come from another message": Case(
+        """UPDATE ledger.tx SET source_offset = 100000 WHERE source = 'ledger.postings/0' AND source_offset = 0
+           RETURNING 'budget'""",
+        "I1_every_single_posting_has_its_place",
+        (*HASHES, "I12_every_transaction_has_its_batch_and_cause", "I12_every_transaction_leads_to_its_message"),
     ),
     "a fill is booked at another price": Case(
         f"""UPDATE ledger.tx SET meta = jsonb_set(meta::JSONB, '{{price_usd}}', '"1"')::JSON
@@ -409,6 +415,20 @@ IN_THE_DATABASE = {
     "a decision to act came to nothing": Case(
         another("treasury.decision", f"id = {ACTING}", id="'another'") + " RETURNING id",
         "I8_every_decision_to_act_was_asked_for",
+    ),
+    "an order has no answer since the morning": Case(
+        """WITH gone AS (DELETE FROM treasury.request_change WHERE client_id = (
+                SELECT client_id FROM treasury.request WHERE kind = 'order' ORDER BY reserved_at DESC LIMIT 1
+            ) AND state NOT IN ('reserved', 'sent') RETURNING client_id)
+            UPDATE treasury.request SET state = 'sent', stage = 'sent', filled = 0, sequence = 0, finished_at = NULL
+            WHERE client_id IN (SELECT client_id FROM gone) RETURNING client_id""",
+        "I9_no_request_stays_without_an_answer",
+    ),
+    "a sale was decided within the band": Case(
+        f"""UPDATE treasury.decision
+            SET inputs = jsonb_set(inputs, '{{exposure_cents}}', to_jsonb(-(inputs ->> 'liability_cents')::BIGINT))
+            WHERE id = {ACTING} RETURNING id""",
+        "I10_every_decision_keeps_its_band",
     ),
     "a decision has no inputs": Case(
         f"UPDATE treasury.decision SET inputs = '{{}}' WHERE id = {ACTING} RETURNING id",
@@ -498,6 +518,12 @@ IN_THE_FOLDER = {
     ),
     "what is paired is said to wait": Message(
         "legs.waiting/0-0-384", turned('"state":"paired"', '"state":"waiting"'), "I1_every_leg_has_its_place", "waiting"
+    ),
+    "a single posting asks for another amount": Message(
+        "ledger.postings/0-0-6",
+        turned('"amount":5000000', '"amount":5000001', "0"),
+        "I15_every_single_posting_books_what_its_message_says",
+        "budget",
     ),
     "a message is no JSON": Message(
         "venue.orders/0-0-131", turned("{", "", "5"), "I1_every_unreadable_message_is_in_quarantine", "5"
