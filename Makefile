@@ -34,7 +34,7 @@ notebook: $(READY) ## Open a notebook over the small archive, on loopback: NOTEB
 JOBS ?= 2
 .PHONY: test
 test: $(READY) ## Run the tests, on embedded Postgres and broker; JOBS=N at a time
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: check
 check: $(READY) ## Format, lint, types, arrows between layers, generated files unchanged

@@ -55,6 +55,7 @@ PARAMETERS = {
     "until_version": 9,
     "after_ms": 0,
     "until_ms": START_MS,
+    "break_id": None,
 }
 TIMES = [FIRST + timedelta(hours=hours) for hours in range(0, 100, 3)]
 EDGES = [FIRST + timedelta(days=0.5), FIRST + timedelta(days=1), FIRST + timedelta(hours=13), FIRST + timedelta(hours=29)]
