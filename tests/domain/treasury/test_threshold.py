@@ -16,7 +16,7 @@ def test_bounds_follow_each_other(lower: Decimal, sigma: Decimal, cost: Decimal,
     """The target is a third of the way from the lower bound to the upper one, and the average between the two."""
     found = miller_orr(lower, sigma, cost, rate, 365)
     assert found.lower < found.target < found.average < found.upper
-    assert abs(found.upper - found.lower - 3 * (found.target - found.lower)) <= found.upper * Decimal("1e-35")
+    assert abs(found.upper - found.lower - 3 * (found.target - found.lower)) <= found.upper * Decimal("1e-24")
 
 
 @given(AMOUNTS, AMOUNTS, st.decimals(0, 9, places=2), SHARES, SHARES)
