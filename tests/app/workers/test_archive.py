@@ -38,7 +38,7 @@ SEED = 1
 MESSAGES = 200
 """How many are put on topics in each life of the flow."""
 
-SPREAD = [("dealer.transactions", 0), ("dealer.transactions", 3), ("alerts", 0), ("legs.waiting", 0)]
+SPREAD = [("dealer.transactions", 0), ("dealer.transactions", 3), ("alerts", 0), ("legs.refused", 0)]
 
 
 @contextmanager
