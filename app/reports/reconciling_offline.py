@@ -20,7 +20,7 @@ from domain.reconciling.records import Told, refusal
 from domain.reconciling.rules import Rules
 from sinks.archive.manifest import open_archive
 from sinks.archive.parquet import Duck, duck
-from sinks.archive.reading import as_snapshot, is_archive
+from sinks.archive.reading import snapshot_in
 
 _ACCOUNT = "SELECT currency, normal_side FROM account WHERE code = ?"
 _BELOW = """
@@ -50,7 +50,7 @@ _BALANCE = "SELECT CAST(coalesce(sum(amount), 0) AS VARCHAR) FROM moved WHERE ef
 def compare_folder(settings: Settings, folder: Path, files: Sequence[Path], source: str, account: str) -> Compared:
     """Compare statements of one account with the books of a folder; ConfigError when either cannot be believed."""
     with TemporaryDirectory(prefix="ballast-reconcile-") as scratch:
-        archive = open_archive(_snapshot_of(folder, Path(scratch)))
+        archive = open_archive(snapshot_in(folder, Path(scratch)))
         with duck(Path(scratch)) as opened:
             look_into(opened, archive)
             currency, side = _account(opened, account)
@@ -60,13 +60,6 @@ def compare_folder(settings: Settings, folder: Path, files: Sequence[Path], sour
             evidence = _evidence(opened, scope, side, statements, rules)
     outcome = compare(scope, evidence, rules, Occasion(now_ms(), "folder"))
     return Compared([Told(outcome.report, outcome.exceptions)], outcome.exceptions)
-
-
-def _snapshot_of(folder: Path, scratch: Path) -> Path:
-    if not is_archive(folder):
-        return folder
-    as_snapshot(folder, scratch / "archive")
-    return scratch / "archive"
 
 
 def _account(opened: Duck, account: str) -> tuple[str, int]:
