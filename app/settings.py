@@ -28,8 +28,9 @@ from domain.hedging.policy import Policy
 from domain.ledger.accounts import LIABILITY
 from domain.outbox.lifecycle import ExecutionPolicy
 from domain.reconciling.items import Scope
-from domain.reconciling.records import DAY_MS, How
+from domain.reconciling.records import How
 from domain.reconciling.rules import Rules
+from domain.times import DAY_MS
 
 CONFIG_VARIABLE = "BALLAST_CONFIG"
 DEFAULT_FILE = "ballast.toml"

@@ -9,6 +9,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 BITCOIN_BEGAN_MS = 1_230_940_800_000
 """2009-01-03, the day of the first block; nothing that Ballast is told can have happened before."""
 
+DAY_MS = 86_400_000
+
 LATEST_MS = 2**42
 """The year 2109, the latest time that a message can tell."""
 
@@ -23,6 +25,11 @@ def datetime_of(at_ms: int) -> datetime:
 def ms_of(at: datetime) -> int:
     """Return the epoch milliseconds of an aware time; what is finer is cut off."""
     return (at - EPOCH) // _MILLISECOND
+
+
+def text_of(at_ms: int) -> str:
+    """Return epoch milliseconds as ISO 8601 in UTC, with a Z."""
+    return datetime_of(at_ms).isoformat().replace("+00:00", "Z")
 
 
 def parse_ms(value: object) -> int:

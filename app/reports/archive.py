@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 
 from domain.errors import ConfigError
-from domain.times import datetime_of
+from domain.times import text_of
 from sinks.archive.days import closed_days, messages_since
 from sinks.archive.lives import TOPICS, files, lives_there
 from sinks.archive.moments import OF_BATCHES, dotted, moments
@@ -64,7 +64,7 @@ def _size(paths: Sequence[Path]) -> int:
 
 
 def _time_of(moment: Path) -> str:
-    return datetime_of(int(moment.name.rpartition("-")[2])).isoformat().replace("+00:00", "Z")
+    return text_of(int(moment.name.rpartition("-")[2]))
 
 
 def _trades(there: Sequence[Path]) -> int:

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from domain.hedging.facts import Span
-from domain.hedging.limits import DAY_MS
+from domain.times import DAY_MS
 
 ENDED_MAX = 32
 """So many ended orders are remembered, and so many transfers."""

@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 from domain.hedging.actions import Action, Hold, Nothing, quantity
 from domain.hedging.asked import Asked, Moved, ended, forgotten, reaching
 from domain.hedging.facts import Facts, Span, not_fresh, not_from_the_future
-from domain.hedging.limits import DAY_MS, Seen, usual_cents, with_price
+from domain.hedging.limits import Seen, usual_cents, with_price
 from domain.hedging.policy import Book, VenueFacts
 from domain.hedging.rules import KINDS, Kind, decide, decide_by_reference
 from domain.ids import client_id, content_id, timed_id
@@ -30,6 +30,7 @@ from domain.messages.venue import OrderReport, TransferReport, VenueBalance, Ven
 from domain.outbox.kinds import ORDER, TRANSFER
 from domain.outbox.lifecycle import Kind as RequestKind
 from domain.streams.records import Record, Snapshot
+from domain.times import DAY_MS
 from domain.topics import MARKET_TICKS, VENUE_ORDERS, VENUE_POSITIONS, VENUE_TRANSFERS
 
 ON_CHAIN = ("deposit", "withdraw")

@@ -21,7 +21,6 @@ from domain.messages.fields import DecimalText
 from domain.money import MONEY
 from domain.venue.fills import UNEXPLAINED_MS
 
-DAY_MS = 86_400_000
 PRICE_INTERVAL_MS = 1_000
 """Of a busy market one price a second is remembered."""
 PRICES_MIN = 3

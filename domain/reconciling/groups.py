@@ -14,8 +14,8 @@ from typing import TypeVar
 from domain.reconciling.items import Entry, Line
 from domain.reconciling.rules import Rules
 from domain.reconciling.taken import Left, Proposal, Taken, place, settled, total
+from domain.times import DAY_MS
 
-DAY_MS = 86_400_000
 LOOKED_AT_MAX = 64
 SEARCHED_MAX = 500
 NEIGHBOURS_MAX = 12

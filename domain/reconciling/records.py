@@ -12,8 +12,6 @@ from domain.reconciling.breaks import Evidence, Outcome, changes
 from domain.reconciling.items import Scope
 from domain.reconciling.rules import Rules
 
-DAY_MS = 86_400_000
-
 
 class How(NamedTuple):
     """How to compare: the rules of each account, and how far back."""

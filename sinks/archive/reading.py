@@ -18,7 +18,7 @@ import duckdb
 
 from domain.errors import ConfigError
 from domain.streams.records import RawMessage
-from domain.times import datetime_of
+from domain.times import text_of
 from sinks.archive.days import check_days, messages_since
 from sinks.archive.lives import TOPICS, Named, files, lives_there
 from sinks.archive.manifest import ARCHIVE, Filed, System, about, filed, open_archive, write_about, write_manifest
@@ -92,7 +92,7 @@ def as_snapshot(archive: Path, folder: Path) -> None:
     said = about(archive)
     closed = check_days(archive)
     moment, placed = _brought(archive, folder)
-    made_at = datetime_of(int(moment.name)).isoformat().replace("+00:00", "Z")
+    made_at = text_of(int(moment.name))
     with duck(folder) as opened:
         told = [_told(opened, folder, one) for one in placed]
         _check_ledger(opened, folder, moment, said["database"])

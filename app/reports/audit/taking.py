@@ -9,7 +9,7 @@ from app.settings import Settings
 from connectors.clock import now_ms
 from connectors.kafka.peek import Peek
 from connectors.kafka.source import KafkaSettings
-from domain.times import datetime_of
+from domain.times import text_of
 from domain.topics import BY_NAME
 from sinks.archive.snapshot import About, History, take
 
@@ -22,7 +22,7 @@ def take_snapshot(settings: Settings, folder: Path, *, is_live: bool) -> None:
 
 def snapshot_of(dsn: str, kafka: KafkaSettings | None, folder: Path, pairing: str, history: History | None = None) -> None:
     """Write a snapshot of a ledger, and of all topics of a broker if there is one; `history` is what a demo has played."""
-    about = About(None, datetime_of(now_ms()).isoformat().replace("+00:00", "Z"), pairing, history)
+    about = About(None, text_of(now_ms()), pairing, history)
     if kafka is None:
         take(dsn, {}, folder, about)
         return
