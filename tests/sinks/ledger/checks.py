@@ -12,6 +12,15 @@ from tests.waiting import until
 Open = Callable[..., PostgresLedger]
 Sql = Callable[..., list[Any]]
 
+# Only what is connected to the test's own database: a server is shared by tests that run at the same time.
+CUT_OFF = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = %s"
+)
+LOCKS_HELD = """
+    SELECT l.pid FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+    WHERE l.locktype = 'advisory' AND l.granted AND d.datname = current_database()
+"""
+
 
 def opened_in_turn(open_one: Callable[[], PostgresLedger]) -> PostgresLedger:
     """Open a writer, once the server has noticed that the one before is gone."""

@@ -14,7 +14,7 @@ from domain.ledger.journal import Transaction
 from domain.ledger.memory import MemoryLedger
 from sinks.ledger.writer import PostgresLedger
 from tests.domain.ledger.ledger_workloads import ACCOUNTS, CASH, LIMITED, USER, moved
-from tests.sinks.ledger.checks import Open, Sql, assert_books_tie, entries_of, opened_in_turn, outcomes
+from tests.sinks.ledger.checks import CUT_OFF, Open, Sql, assert_books_tie, entries_of, opened_in_turn, outcomes
 
 pytestmark = pytest.mark.postgres
 
@@ -164,7 +164,7 @@ def test_a_lost_connection_is_an_error_and_the_next_writer_goes_on(open_ledger: 
     """When the server ends the session, posting fails, nothing is lost, and a new writer takes over."""
     ledger = open_ledger()
     ledger.post([moved(1, CASH, USER, 5)])
-    sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'ballast ledger 0'")
+    sql(CUT_OFF, "ballast ledger 0")
     with pytest.raises(psycopg.OperationalError):
         ledger.post([moved(2, CASH, USER, 5)])
     assert outcomes(open_ledger(), [moved(1, CASH, USER, 5), moved(2, CASH, USER, 5)]) == ["duplicate", "posted"]

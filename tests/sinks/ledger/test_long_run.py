@@ -15,7 +15,7 @@ from sinks.ledger.writer import PostgresLedger
 from sinks.postgres import connect
 from tests.domain.ledger.ledger_stories import ACCOUNTS, CLOSED_UNTIL_MS, Dice, Expected, Step, runs
 from tests.domain.ledger.test_stories import again, said
-from tests.sinks.ledger.checks import Sql, assert_books_tie, opened_in_turn
+from tests.sinks.ledger.checks import CUT_OFF, Sql, assert_books_tie, opened_in_turn
 
 pytestmark = [pytest.mark.postgres, pytest.mark.crash]
 
@@ -23,9 +23,6 @@ STEPS = int(os.environ.get("BALLAST_TEST_LEDGER_STEPS", "100000"))
 STEPS_PER_STORY = 6
 CLOSE = "INSERT INTO ledger.closed_period (closed_until) VALUES (to_timestamp(%s))"
 FREEZE = "UPDATE ledger.account SET status = 'frozen' WHERE code = 'FROZEN'"
-CUT_OFF = (
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = %s"
-)
 ENTRIES = """
     SELECT n.tx_id::TEXT, a.code, n.currency, n.layer::INT, n.side::INT, n.amount::TEXT
     FROM ledger.entry n JOIN ledger.account a USING (account_id)

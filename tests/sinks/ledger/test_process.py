@@ -24,8 +24,8 @@ from sinks.ledger.frames import framed, value_of
 from sinks.ledger.process import LedgerProcess
 from sinks.ledger.writer import PostgresLedger
 from tests.domain.ledger.ledger_workloads import ACCOUNTS, CASH, LIMITED, USER, WORKLOADS, credit, debit, moved, posting
+from tests.sinks.ledger.checks import CUT_OFF, LOCKS_HELD, Sql, assert_books_tie, entries_of, opened_in_turn
 from tests.sinks.ledger.checks import Open as OpenInProcess
-from tests.sinks.ledger.checks import Sql, assert_books_tie, entries_of, opened_in_turn
 from tests.sinks.ledger.test_writer import FEW, FROZEN_AT_FIRST, salted
 from tests.waiting import until
 
@@ -130,7 +130,7 @@ def test_nothing_is_posted_after_an_error(open_process: Open, sql: Sql) -> None:
     """When the server ends the session every open question hears so, also later ones, and a new writer goes on."""
     ledger = open_process()
     ledger.post([moved(1, CASH, USER, 5)])
-    sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'ballast ledger 0'")
+    sql(CUT_OFF, "ballast ledger 0")
     asked = []
     with suppress(psycopg.OperationalError):  # what is asked after the end is told at once
         asked += [ledger.post_soon([moved(number, CASH, USER, 5)]) for number in (2, 3, 4)]
@@ -231,7 +231,7 @@ def test_it_ends_with_whoever_asks_it(how: str, dsn: str, sql: Sql) -> None:
         if how == "is killed":
             asker.kill()
     until(lambda: not _lives(pid), "the writer to end")
-    until(lambda: not sql("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted"), "the shard to be free")
+    until(lambda: not sql(LOCKS_HELD), "the shard to be free")
     assert (0 if how == "ends" else -signal.SIGKILL) == asker.returncode
     assert_books_tie(sql)
 

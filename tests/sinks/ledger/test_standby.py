@@ -18,7 +18,7 @@ from sinks.ledger.taking import take
 from sinks.ledger.writer import PostgresLedger
 from sinks.postgres import connect
 from tests.domain.ledger.ledger_workloads import ACCOUNTS, CASH, USER, moved
-from tests.sinks.ledger.checks import Sql, assert_books_tie, outcomes
+from tests.sinks.ledger.checks import CUT_OFF, LOCKS_HELD, Sql, assert_books_tie, outcomes
 from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.postgres, pytest.mark.crash]
@@ -81,13 +81,7 @@ def test_a_standby_takes_over_from_a_writer_that_was_killed(dsn: str, sql: Sql) 
 def test_a_standby_that_loses_the_database_goes_on_waiting(dsn: str, sql: Sql) -> None:
     """Its connection is ended while it waits; it asks again, and has its turn when the writer has gone."""
     with other_writer(dsn) as writer:
-        ended = iter(
-            [
-                lambda: sql(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'ballast standby 0'"
-                )
-            ]
-        )
+        ended = iter([lambda: sql(CUT_OFF, "ballast standby 0")])
 
         def stopping() -> bool:
             next(ended, writer.kill)()
@@ -153,11 +147,7 @@ def test_a_start_waits_for_a_writer_that_says_nothing(dsn: str) -> None:
 
 def test_who_closes_has_given_the_shard_back(dsn: str) -> None:
     """Another writer can take it at once, not only when the server has noticed that a connection has ended."""
-    held = (
-        "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database"
-        " WHERE l.locktype = 'advisory' AND d.datname = current_database()"
-    )
     with psycopg.connect(dsn, autocommit=True) as connection:
         for _ in range(10):
             PostgresLedger(dsn, accounts=()).close()
-            assert (0,) == connection.execute(held).fetchone()
+            assert [] == connection.execute(LOCKS_HELD).fetchall()
