@@ -7,6 +7,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from connectors.kafka.source import METADATA_TIMEOUT_SECONDS, KafkaSettings, broker_topics, client_options
 from domain.errors import ConfigError
+from domain.times import DAY_MS
 from domain.topics import ALL, Topic
 
 QUARANTINE_BYTES_MAX = 4 * 1024 * 1024
@@ -31,7 +32,7 @@ def create_topics(kafka: KafkaSettings) -> list[str]:
 
 def new_topic(topic: Topic[Any]) -> NewTopic:
     """Return a topic as it is asked of a broker."""
-    retention_ms = topic.retention_days * 86_400_000 if topic.retention_days > 0 else -1
+    retention_ms = topic.retention_days * DAY_MS if topic.retention_days > 0 else -1
     # Stream time is the broker's time (docs/adr/0001): a producer's clock, or what it makes of it, must not decide.
     config = {"message.timestamp.type": "LogAppendTime", "retention.ms": str(retention_ms)}
     config["cleanup.policy"] = "compact" if topic.compacted else "delete"

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from domain.ledger.journal import Relation
 from domain.proof.rows import DerivedRow, EntryRow, HeaderRow, Unreadable
 from domain.proof.seals import day_named
+from domain.times import DAY_MS
 
-_MS_PER_DAY = 86_400_000
 _BECAME = {
     Relation.REVERSES: "reversed",
     Relation.CAPTURES: "captured",
@@ -24,7 +24,7 @@ def other_sums(
     headers: Iterable[HeaderRow], entries: Iterable[EntryRow], said: Iterable[DerivedRow | Unreadable]
 ) -> Iterator[str]:
     """The sums by date that are not what the entries come to, in words."""
-    days = {header.transaction.id: header.transaction.effective_at_ms // _MS_PER_DAY for header in headers}
+    days = {header.transaction.id: header.transaction.effective_at_ms // DAY_MS for header in headers}
     sums: defaultdict[tuple[int, str, int, int], int] = defaultdict(int)
     for entry in entries:
         sums[entry.account_id, entry.currency, entry.layer, days.get(entry.tx_id, 0)] += entry.side * entry.amount

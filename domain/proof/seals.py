@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from domain.ledger.journal import Layer
 from domain.proof.batches import BatchRows
 from domain.proof.rows import Cells, EntryRow, HeaderRow
-from domain.times import EPOCH
+from domain.times import DAY_MS, EPOCH
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -78,7 +78,7 @@ class Recount:
 
     def _day(self, effective_at_ms: int) -> _Day | None:
         index = bisect_right(self._ends, effective_at_ms * 1000)
-        return None if index == len(self._ends) else self._seals[index].days[effective_at_ms // 86_400_000]
+        return None if index == len(self._ends) else self._seals[index].days[effective_at_ms // DAY_MS]
 
     def checked(self) -> Iterator[SealCheck]:
         """What became of every seal, oldest first, once all batches have been counted."""

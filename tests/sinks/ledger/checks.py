@@ -16,9 +16,9 @@ Sql = Callable[..., list[Any]]
 CUT_OFF = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = %s"
 )
-LOCKS_HELD = """
+LOCKS = """
     SELECT l.pid FROM pg_locks l JOIN pg_database d ON d.oid = l.database
-    WHERE l.locktype = 'advisory' AND l.granted AND d.datname = current_database()
+    WHERE l.locktype = 'advisory' AND d.datname = current_database()
 """
 
 

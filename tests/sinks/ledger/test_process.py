@@ -24,7 +24,7 @@ from sinks.ledger.frames import framed, value_of
 from sinks.ledger.process import LedgerProcess
 from sinks.ledger.writer import PostgresLedger
 from tests.domain.ledger.ledger_workloads import ACCOUNTS, CASH, LIMITED, USER, WORKLOADS, credit, debit, moved, posting
-from tests.sinks.ledger.checks import CUT_OFF, LOCKS_HELD, Sql, assert_books_tie, entries_of, opened_in_turn
+from tests.sinks.ledger.checks import CUT_OFF, LOCKS, Sql, assert_books_tie, entries_of, opened_in_turn
 from tests.sinks.ledger.checks import Open as OpenInProcess
 from tests.sinks.ledger.test_writer import FEW, FROZEN_AT_FIRST, salted
 from tests.waiting import until
@@ -231,7 +231,7 @@ def test_it_ends_with_whoever_asks_it(how: str, dsn: str, sql: Sql) -> None:
         if how == "is killed":
             asker.kill()
     until(lambda: not _lives(pid), "the writer to end")
-    until(lambda: not sql(LOCKS_HELD), "the shard to be free")
+    until(lambda: not sql(LOCKS), "the shard to be free")
     assert (0 if how == "ends" else -signal.SIGKILL) == asker.returncode
     assert_books_tie(sql)
 

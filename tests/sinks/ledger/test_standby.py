@@ -18,7 +18,7 @@ from sinks.ledger.taking import take
 from sinks.ledger.writer import PostgresLedger
 from sinks.postgres import connect
 from tests.domain.ledger.ledger_workloads import ACCOUNTS, CASH, USER, moved
-from tests.sinks.ledger.checks import CUT_OFF, LOCKS_HELD, Sql, assert_books_tie, outcomes
+from tests.sinks.ledger.checks import CUT_OFF, LOCKS, Sql, assert_books_tie, outcomes
 from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.postgres, pytest.mark.crash]
@@ -150,4 +150,4 @@ def test_who_closes_has_given_the_shard_back(dsn: str) -> None:
     with psycopg.connect(dsn, autocommit=True) as connection:
         for _ in range(10):
             PostgresLedger(dsn, accounts=()).close()
-            assert [] == connection.execute(LOCKS_HELD).fetchall()
+            assert [] == connection.execute(LOCKS).fetchall()
