@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from inspect import cleandoc
 from pathlib import Path
 from textwrap import wrap
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
@@ -114,10 +114,20 @@ def settings_example() -> str:
         "# The environment wins over the file: BALLAST_KAFKA__BOOTSTRAP sets kafka.bootstrap.",
     ]
     defaults = Settings.model_construct()
-    return (
-        "\n".join([*lines, *(line for name in Settings.model_fields for line in _table(name, getattr(defaults, name)))])
-        + "\n"
-    )
+    for name, field in Settings.model_fields.items():
+        section = getattr(defaults, name)
+        lines += _table(name, section) if section != {} else _table_of_any_name(name, get_args(field.annotation)[1])
+    return "\n".join(lines) + "\n"
+
+
+def _table_of_any_name(name: str, section: type[BaseModel]) -> list[str]:
+    """A section of which there is none by itself; indented, so that the table above does not take it."""
+    lines = [line for key, field in section.model_fields.items() for line in _setting(key, field)]
+    return ["", *_about(section), f"# [{name}.NAME]", *(line.replace("# ", "#   ", 1) for line in lines)]
+
+
+def _about(section: type[BaseModel]) -> list[str]:
+    return [f"# {line}".rstrip() for line in cleandoc(section.__doc__ or "").splitlines()]
 
 
 def _table(name: str, value: object) -> list[str]:
@@ -127,7 +137,7 @@ def _table(name: str, value: object) -> list[str]:
     assert isinstance(value, BaseModel), "a section is a model"  # noqa: S101
     fields = type(value).model_fields
     tables = {key: inner for key in fields if isinstance(inner := getattr(value, key), BaseModel)}
-    lines = ["", *(f"# {line}".rstrip() for line in cleandoc(type(value).__doc__ or "").splitlines()), f"[{name}]"]
+    lines = ["", *_about(type(value)), f"[{name}]"]
     lines += [line for key, field in fields.items() if key not in tables for line in _setting(key, field)]
     return lines + [line for key, inner in tables.items() for line in _table(f"{name}.{key}", inner)]
 

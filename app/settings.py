@@ -31,6 +31,7 @@ from domain.reconciling.items import Scope
 from domain.reconciling.records import How
 from domain.reconciling.rules import Rules
 from domain.times import DAY_MS
+from domain.treasury.policy import TreasuryPolicy
 
 CONFIG_VARIABLE = "BALLAST_CONFIG"
 DEFAULT_FILE = "ballast.toml"
@@ -113,7 +114,7 @@ class Ledger(Section):
     """How the books are kept."""
 
     trade_shards: int = Field(
-        1, ge=1, le=9, description="user trades are spread over so many writers; fixed for the life of a ledger"
+        1, ge=1, le=6, description="user trades are spread over so many writers; fixed for the life of a ledger"
     )
 
 
@@ -128,6 +129,22 @@ class Run(Section):
         "changes", description="changes: a decision that repeats the one before is counted, not recorded"
     )
     standby: bool = Field(False, description="wait for the ledger's writer to go or to fall silent, then take over")
+
+
+class Provider(Section):
+    """What only we and a provider of conversions know, by its name; all else of it is told on provider.config."""
+
+    key: str = Field("", description="how it knows us")
+    secret: SecretStr = Field(SecretStr("simulated"), description="what our requests to it are signed with")
+    passphrase: SecretStr = Field(SecretStr(""), description="what zerohash wants to hear beside the signature")
+    accounts: dict[str, str] = Field(
+        {},
+        description="what it calls ours: with Due our buffers and webhook_endpoint, with zerohash participant",
+    )
+    webhook_secrets: tuple[SecretStr, ...] = Field(
+        (), description="what its webhooks are signed with; several while they are changed"
+    )
+    timeout_seconds: PositiveInt = Field(5, description="an answer that takes longer leaves the fate unknown")
 
 
 class Archive(Section):
@@ -179,6 +196,8 @@ class Settings(BaseSettings):
     books: dict[str, HedgeBook] = {"main": HedgeBook()}
     execution: ExecutionPolicy = ExecutionPolicy()
     ledger: Ledger = Ledger()
+    treasury: TreasuryPolicy = TreasuryPolicy()
+    providers: dict[str, Provider] = {}
     archive: Archive = Archive()
     reconciling: Reconciling = Reconciling()
     run: Run = Run()

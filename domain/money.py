@@ -16,7 +16,7 @@ SATS_PER_BTC = 100_000_000
 CENTS_PER_CONTRACT = 10_000
 """One contract of the hedge instrument is 100 US dollars."""
 
-DECIMALS = {"BTC": 8, "USD": 2}
+DECIMALS = {"BTC": 8, "USD": 2, "USDC": 6}
 """How many digits of an amount in minor units stand behind the point when it is told in whole ones; of others nobody knows."""
 
 CENTS_BY_INSTRUMENT = {"BTC-USD-SWAP": CENTS_PER_CONTRACT}

@@ -12,12 +12,26 @@ from domain.messages.dealer import DealerTransaction
 from domain.messages.decisions import Decision
 from domain.messages.facts import Correction
 from domain.messages.fields import Message
+from domain.messages.gov import Vote
 from domain.messages.hedging import CollateralTransfer, HedgeOrder
 from domain.messages.ledger import Crossing, LedgerBalance, LedgerVerdict, Posting
 from domain.messages.legs import LegRefusal, WaitingLeg
 from domain.messages.market import Tick
-from domain.messages.ops import Alert, Quarantined
+from domain.messages.ops import Alert, Control, Quarantined
+from domain.messages.provider import CancelReport, ConversionReport, ProviderConfig, ProviderEvent, ProviderHealth
 from domain.messages.recon import ReconException, ReconReport, Statement
+from domain.messages.treasury import (
+    BufferFlow,
+    BufferLevel,
+    BufferThresholds,
+    ConversionCancel,
+    ConversionRequest,
+    JobChange,
+    NetSettlement,
+    NetWindow,
+    Obligation,
+    TreasuryDecision,
+)
 from domain.messages.user import UserTrade
 from domain.messages.venue import CashFlow, Fill, OrderReport, TransferReport, VenueBalance, VenuePosition
 
@@ -61,6 +75,24 @@ RECON_STATEMENTS = Topic(
     "recon.statements", Statement, "account", "in", "what banks, venues and providers say of our accounts"
 )
 
+TREASURY_FLOWS = Topic("treasury.flows", BufferFlow, "buffer", "in", "what comes into buffers and leaves them")
+TREASURY_THRESHOLDS = Topic(
+    "treasury.thresholds", BufferThresholds, "buffer", "in", "what buffers are kept between", compacted=True
+)
+TREASURY_OBLIGATIONS = Topic("treasury.obligations", Obligation, "debtor", "in", "what entities owe each other")
+PROVIDER_CONFIG = Topic(
+    "provider.config", ProviderConfig, "provider", "in", "who converts money, and on which terms", compacted=True
+)
+PROVIDER_EVENTS = Topic(
+    "provider.events", ProviderEvent, "client_conversion_id", "in", "what providers say of our conversions"
+)
+PROVIDER_REPORTS = Topic(
+    "provider.reports", ConversionReport, "client_conversion_id", "in", "what became of requests to providers"
+)
+PROVIDER_CANCELS = Topic("provider.cancels", CancelReport, "client_cancel_id", "in", "what became of requests to let go")
+OPS_CONTROLS = Topic("ops.controls", Control, "scope", "in", "what people tell the treasury to do")
+GOV_APPROVALS = Topic("gov.approvals", Vote, "subject", "in", "what people agree to, and what not")
+
 LEDGER_POSTINGS = Topic("ledger.postings", Posting, "key", "in", "single postings, for a shard of their own")
 LEDGER_CROSSINGS = Topic("ledger.crossings", Crossing, "shard", "between", "what one shard leaves to another to book")
 LEDGER_BALANCES = Topic(
@@ -70,6 +102,12 @@ HEDGING_ORDERS = Topic("hedging.orders", HedgeOrder, "client_order_id", "between
 HEDGING_TRANSFERS = Topic(
     "hedging.transfers", CollateralTransfer, "client_transfer_id", "between", "transfers that decisions ask for"
 )
+TREASURY_CONVERSIONS = Topic(
+    "treasury.conversions", ConversionRequest, "client_conversion_id", "between", "what is asked of providers"
+)
+TREASURY_CANCELS = Topic(
+    "treasury.cancels", ConversionCancel, "client_cancel_id", "between", "conversions that providers should let go of"
+)
 
 USER_TRADES = Topic("user.trades", UserTrade, "transaction_id", "out", "paired trades and their reversals")
 LEGS_WAITING = Topic("legs.waiting", WaitingLeg, "leg_id", "out", "legs without a partner, by age and worth", compacted=True)
@@ -78,6 +116,12 @@ LEDGER_VERDICTS = Topic(
     "ledger.verdicts", LedgerVerdict, "transaction_id", "out", "postings that were not posted, and all that are followed"
 )
 HEDGING_DECISIONS = Topic("hedging.decisions", Decision, "venue/kind", "out", "hedge and funding decisions")
+TREASURY_DECISIONS = Topic("treasury.decisions", TreasuryDecision, "venue", "out", "what was decided about buffers")
+TREASURY_JOBS = Topic("treasury.jobs", JobChange, "job_id", "out", "every step of every conversion job")
+TREASURY_WINDOWS = Topic("treasury.windows", NetWindow, "buffer", "out", "what each window came to")
+TREASURY_SETTLEMENTS = Topic("treasury.settlements", NetSettlement, "", "out", "who pays whom when entities settle at once")
+TREASURY_LEVELS = Topic("treasury.levels", BufferLevel, "buffer", "out", "how buffers stand", compacted=True)
+PROVIDER_HEALTH = Topic("provider.health", ProviderHealth, "provider", "out", "how providers do", compacted=True)
 RECON_REPORTS = Topic("recon.reports", ReconReport, "account", "out", "what statements and books came to, compared")
 RECON_EXCEPTIONS = Topic(
     "recon.exceptions", ReconException, "break_id", "out", "what statements and books differ in", compacted=True

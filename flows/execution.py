@@ -33,11 +33,11 @@ class Setup:
     gateways: Source[Message]
 
 
-def build(wanted: Feed[Any], heard: Stream[Message], own: Setup) -> Told:
-    """Reserve the orders and transfers among `wanted`, and tell what the gateways `heard`."""
-    refused = reserve("reserve", wanted, own.open_reservations)
+def build(wanted: Feed[Any], heard: Stream[Message], own: Setup, name: str = "reserve") -> Told:
+    """Reserve the requests among `wanted`, in a step of that name, and tell what the gateways `heard`."""
+    refused = reserve(name, wanted, own.open_reservations)
     # Whatever comes from outside says as of when it is so.
-    told = op.map("venue_says", heard, lambda message: outgoing(message, getattr(message, "as_of")))  # noqa: B009
+    told = op.map("outside_says", heard, lambda message: outgoing(message, getattr(message, "as_of")))  # noqa: B009
     return tell("reserving", [refused], [], {}, told)
 
 

@@ -1,12 +1,13 @@
 """Records decisions as they were taken: they depend on what had arrived by then, so they are read back, never recomputed."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from psycopg.types.json import Jsonb
 
 from domain.hedging.policy import Policy
 from domain.messages.decisions import Decision
-from sinks.postgres import connect
+from sinks.postgres import Connection, connect
 
 _INSERT = """
 INSERT INTO treasury.decision
@@ -22,6 +23,31 @@ ON CONFLICT (id) DO NOTHING
 _POLICY = "INSERT INTO treasury.policy (version, body) VALUES (%s, %s) ON CONFLICT (version) DO NOTHING"
 
 
+class Versioned(Protocol):
+    """A policy: a body, and the version that is its digest."""
+
+    @property
+    def version(self) -> str:
+        """The digest."""
+        ...
+
+    def model_dump_json(self) -> str:
+        """Return the body."""
+        ...
+
+
+def keep_policies(connection: Connection, policies: Sequence[Versioned]) -> None:
+    """Write policies down, each version once."""
+    with connection.cursor() as cursor:
+        cursor.executemany(_POLICY, [(policy.version, policy.model_dump_json()) for policy in policies])
+
+
+def write_decisions(connection: Connection, decisions: Sequence[Decision]) -> None:
+    """Write decisions in one statement, so that they are counted at once; the same id is written once."""
+    if decisions:
+        connection.execute(_INSERT, [list(column) for column in zip(*map(row, decisions), strict=True)])
+
+
 class Decisions:
     """Writes decisions to `treasury.decision`, committed when it returns; the same id is written once.
 
@@ -30,13 +56,11 @@ class Decisions:
 
     def __init__(self, dsn: str, policies: Sequence[Policy] = ()) -> None:
         self._connection = connect(dsn, "executor", "decisions")
-        with self._connection.cursor() as cursor:
-            cursor.executemany(_POLICY, [(policy.version, policy.model_dump_json()) for policy in policies])
+        keep_policies(self._connection, policies)
 
     def record(self, decisions: Sequence[Decision]) -> None:
-        """Write decisions, all or none, and in one statement, so that they are counted at once."""
-        if decisions:
-            self._connection.execute(_INSERT, [list(column) for column in zip(*map(row, decisions), strict=True)])
+        """Write decisions, all or none, and in one statement."""
+        write_decisions(self._connection, decisions)
 
     def close(self) -> None:
         """Give the connection back."""

@@ -20,10 +20,13 @@ from app.cli.audit import audit
 from app.cli.exchange import exchange
 from app.cli.ledger import ledger_app
 from app.cli.options import SINCE_EVER, Config, Json, settings_of, time_of
+from app.cli.provider import provider
 from app.cli.quarantine import quarantine_app
 from app.cli.reconcile import reconcile_app
+from app.cli.serve import serve_app
 from app.cli.showing import show, show_rows
 from app.cli.status import status
+from app.cli.treasury import treasury_app
 from app.settings import read_settings
 from domain.errors import ConfigError
 from domain.topics import FACTS_CORRECTIONS
@@ -43,7 +46,9 @@ app.add_typer(archive_app, name="archive")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(reconcile_app, name="reconcile")
-for elsewhere in (audit, exchange, status, look.leg, look.trade, look.order, look.decision, look.explain):
+app.add_typer(serve_app, name="serve")
+app.add_typer(treasury_app, name="treasury")
+for elsewhere in (audit, exchange, provider, status, look.leg, look.trade, look.order, look.decision, look.explain):
     app.command()(elsewhere)
 
 
@@ -375,6 +380,25 @@ def bench_posting(
         show(report, as_json)
     else:
         print_report(report)
+
+
+@bench_app.command("treasury")
+def bench_treasury(
+    days: Annotated[int, typer.Option(help="So many days from a Monday on.", min=1, max=366)] = 30,
+    flows_per_day: Annotated[int, typer.Option(help="About so many customers a day.", min=1, max=10_000)] = 600,
+    eta_minutes: Annotated[int, typer.Option(help="How long a conversion takes.", min=1)] = 15,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same flows and the same report.")] = 1,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the USDC buffer into it: .svg or .png.")] = None,
+    as_json: Json = False,
+) -> None:
+    """What policies cost: a simulated month of flows under each, and one conversion per flow beside them.
+
+    Example: ballast bench treasury --days 30 --plot treasury.svg
+    """
+    from app.bench.treasury import measure, rows  # noqa: PLC0415 - a command loads what it needs
+
+    report = measure(seed, days, flows_per_day, eta_minutes, plot)
+    show_rows(report if as_json else {"policies": rows(report)}, "policies", as_json)
 
 
 def _lines(file: Path) -> list[bytes]:

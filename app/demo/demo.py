@@ -1,12 +1,14 @@
 """The demo: the whole treasury on one machine, with simulated users, a simulated market and a simulated exchange.
 
-The flow runs as a worker process under a supervisor, as in production; the users trade from here. At the end the users stop,
-what is on its way arrives, however long that takes, the promises are checked against what is left, and everything is stopped.
+The flows run as worker processes under a supervisor, as in production; the users trade from here, and the customers drain and
+fill the buffers. At the end they stop, what is on its way arrives, however long that takes, the promises are checked against what
+is left, and everything is stopped.
 """
 
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from itertools import pairwise
@@ -17,7 +19,9 @@ from typing import Any, NamedTuple
 import structlog
 
 from app.demo.crowd import CrowdThread
+from app.demo.customers import CustomersThread
 from app.demo.held import read_held
+from app.demo.providers import simulated_providers
 from app.demo.settle import look, wait_until_settled
 from app.demo.view import live_view
 from app.logs import configure_logs
@@ -27,7 +31,10 @@ from app.reports.audit.judge import audit_folder
 from app.reports.audit.taking import snapshot_of
 from app.reports.invariants import check_invariants, verdicts
 from app.reports.status import read_status
+from app.reports.treasury.promises import check_treasury
+from app.reports.treasury.standing import summary
 from app.settings import Archive, Settings
+from app.workers.parts import open_provider
 from app.workers.session import Market, Session, open_session
 from app.workers.supervisor import Group
 from app.workers.worker import ARCHIVE
@@ -35,17 +42,23 @@ from connectors.clock import now_ms
 from connectors.kafka.peek import Peek
 from connectors.venue.simulated.bars import Bar, gaps, read_bars
 from domain.errors import ConfigError
+from domain.messages.provider import ProviderConfig
 from domain.simulated.exchange_terms import FUNDING_INTERVAL_MS
 from domain.times import datetime_of
+from domain.treasury.policy import TreasuryPolicy
 from sinks.archive.moments import moments
 from sinks.archive.reading import as_snapshot
 from sinks.archive.snapshot import History
 from sinks.postgres import connect
+from sinks.queries import ask
 
 LOOK_SECONDS = 0.5
 ARCHIVE_SECONDS = 2
 """A demo is over in a minute, so what it keeps is made into files more often than elsewhere."""
 PROGRESS_SECONDS = 3.0
+RUN = ("everything", "treasury")
+"""The flows of a demo, and what it waits for at its end."""
+HURRIED = {"window_seconds": 3, "lateness_seconds": 1, "retry_seconds": 1, "poll_ms": 200, "ask_seconds": 1}
 
 log = structlog.get_logger()
 
@@ -77,17 +90,17 @@ def run_demo(settings: Settings, plan: DemoPlan) -> dict[str, Any]:
         raise ConfigError(msg)
     stopping = _Interrupted()
     market = _market(plan)
-    settings, flows = _with_archive(settings, plan)
-    _say(plan, "starting broker, database, exchange and worker…")
-    with open_session(settings, market) as session:
+    settings, flows = _with_archive(_with_treasury(settings), plan)
+    _say(plan, "starting broker, database, exchange, providers and workers…")
+    with open_session(settings, market) as session, simulated_providers(settings, plan.seed) as providers:
         groups = [Group(flow, 1, session.env, settings.data.folder / log_file) for flow, log_file in flows.items()]
         try:
             for group in groups:
                 group.start()
-            crowd = _trade(plan, settings, session, groups, stopping)
+            undelivered = _trade(plan, settings, session, groups, providers, stopping)
             _say(plan, "letting what is on its way arrive…")
-            waits_for = _settle(plan, session, groups, crowd, stopping)
-            summary = _summary(settings, session) | _verdicts(plan, session, waits_for)
+            waits_for = _settle(plan, session, groups, undelivered, stopping)
+            summary = _summary(settings, session) | _verdicts(plan, settings, session, waits_for)
             if plan.archive is not None and waits_for is None:
                 summary |= {"archive": _judge_archive(plan, plan.archive, groups)}
             if plan.keep is not None:
@@ -107,11 +120,18 @@ def run_demo(settings: Settings, plan: DemoPlan) -> dict[str, Any]:
 
 def _with_archive(settings: Settings, plan: DemoPlan) -> tuple[Settings, dict[str, str]]:
     """Return the settings and the flows with their logs, the archive's beside the others if one is to be kept."""
-    flows = {"everything": "worker.log"}
+    flows = {flow: "worker.log" if flow == "everything" else f"{flow}.log" for flow in RUN}
     if plan.archive is None:
         return settings, flows
     kept = Archive(folder=plan.archive.resolve(), seconds=ARCHIVE_SECONDS)
     return settings.model_copy(update={"archive": kept}), flows | {ARCHIVE: "archive.log"}
+
+
+def _with_treasury(settings: Settings) -> Settings:
+    """A demo is over in a minute, so its windows are seconds; what somebody has set stays."""
+    own, usual = settings.treasury, TreasuryPolicy()
+    hurried = {name: value for name, value in HURRIED.items() if getattr(own, name) == getattr(usual, name)}
+    return settings.model_copy(update={"treasury": own.model_copy(update=hurried)})
 
 
 def _say(plan: DemoPlan, text: str) -> None:
@@ -174,17 +194,24 @@ def _watch(groups: Sequence[Group]) -> None:
 
 
 def _trade(
-    plan: DemoPlan, settings: Settings, session: Session, groups: Sequence[Group], stopping: _Interrupted
-) -> CrowdThread:
+    plan: DemoPlan,
+    settings: Settings,
+    session: Session,
+    groups: Sequence[Group],
+    providers: list[ProviderConfig],
+    stopping: _Interrupted,
+) -> Callable[[], int]:
+    """Let users and customers do what they do, and return what says how many of their messages the broker has not taken."""
     with ExitStack() as stack:
         show = stack.enter_context(live_view(plan.quiet, settings.hedging))
         crowd = stack.enter_context(CrowdThread(session.places.kafka, plan.seed, plan.trades_per_second))
+        customers = stack.enter_context(CustomersThread(session.places.kafka, plan.seed, providers))
         deadline = _deadline(plan.seconds)
         while time.monotonic() < deadline and not stopping.times:
             _watch(groups)
             show(session)
             time.sleep(min(LOOK_SECONDS, max(0.0, deadline - time.monotonic())))
-    return crowd
+    return lambda: crowd.undelivered() + customers.undelivered()
 
 
 def _deadline(seconds: float | None) -> float:
@@ -192,7 +219,7 @@ def _deadline(seconds: float | None) -> float:
 
 
 def _settle(
-    plan: DemoPlan, session: Session, groups: Sequence[Group], crowd: CrowdThread, stopping: _Interrupted
+    plan: DemoPlan, session: Session, groups: Sequence[Group], undelivered: Callable[[], int], stopping: _Interrupted
 ) -> str | None:
     """Wait until the books are settled; return what it still waited for when it was told to end."""
     deadline, times = _deadline(plan.settle_seconds), stopping.times
@@ -202,7 +229,7 @@ def _settle(
         return time.monotonic() < deadline and stopping.times == times
 
     with closing(Peek(session.places.kafka)) as peek, connect(session.places.dsn, "reader", "demo") as connection:
-        return wait_until_settled(lambda: look(connection, peek, crowd.undelivered()), go_on, _now_and_then())
+        return wait_until_settled(lambda: look(connection, peek, undelivered(), RUN), go_on, _now_and_then())
 
 
 def _now_and_then() -> Callable[[str], None]:
@@ -218,12 +245,13 @@ def _now_and_then() -> Callable[[str], None]:
     return say
 
 
-def _verdicts(plan: DemoPlan, session: Session, waits_for: str | None) -> dict[str, Any]:
+def _verdicts(plan: DemoPlan, settings: Settings, session: Session, waits_for: str | None) -> dict[str, Any]:
     """Judge the books if they are settled; of others nobody can say what is missing in them."""
     if waits_for is not None:
         return {"settled": False, "waited_for": waits_for, "invariants": {}}
     _say(plan, "checking the promises…")
     breaches = check_invariants(session.places, session.venue_urls)
+    breaches |= check_treasury(session.places, open_provider(settings))
     broken = {name: found for name, found in breaches.items() if found}
     return {"settled": True, "invariants": verdicts(breaches)} | ({"breaches": broken} if broken else {})
 
@@ -255,4 +283,25 @@ def _summary(settings: Settings, session: Session) -> dict[str, Any]:
     hedged = ("liability_cents", "exposure_cents", "hedge_ratio", "collateral_sats", "leverage", "price_usd")
     kept = (*hedged, "books_less_exchange", "suspense_cents", "waiting_legs", "holds")
     held = read_held(session.places, settings.hedging)
-    return counted | {name: status[name] for name in kept} | {"hedge": held._asdict()}
+    return counted | {name: status[name] for name in kept} | {"hedge": held._asdict(), "treasury": _converted(session)}
+
+
+def _converted(session: Session) -> dict[str, Any]:
+    """What became of the buffers: how they stand, which were refilled, and how often another provider had to step in."""
+    with connect(session.places.dsn, "reader", "demo") as connection:
+        jobs = ask(connection, "treasury_conversions")
+        standing = summary(connection)
+    done = [job for job in jobs if job["state"] == "completed"]
+    return {
+        "buffers": {row["buffer"]: row["status"] for row in standing["buffers"]},
+        "jobs": dict(Counter(job["state"] for job in jobs)),
+        "refilled": sorted({job["destination"] for job in done}),
+        "after_another_failed": sum(job["attempt"] > 1 for job in done),
+        "fees": {
+            currency: int(sum(job["fee"] for job in done if job["currency"] == currency))
+            for currency in sorted({job["currency"] for job in done})
+        },
+        "providers": {
+            row["provider"]: {name: row[name] for name in ("successes", "failures")} for row in standing["providers"]
+        },
+    }

@@ -11,7 +11,8 @@ from rich.text import Text
 
 from app.reports.status import read_status
 from app.reports.tables import in_place
-from app.reports.words import treasury
+from app.reports.treasury.words import bar, whole
+from app.reports.words import counts, treasury
 from app.workers.session import Session
 from domain.hedging.policy import Policy
 
@@ -46,6 +47,26 @@ def _rows(status: dict[str, Any], limits: Policy) -> Iterator[tuple[str, Text]]:
     }
     for name, value in treasury(status):
         yield name, drawn.get(name) or Text(value, overflow="ellipsis", no_wrap=True)
+    yield from _buffers(status["treasury"])
+
+
+STYLES = {"CRITICAL_LOW": "red", "BELOW_TARGET": "yellow", "OVER_CAPITALIZED": "magenta"}
+
+
+def _buffers(own: dict[str, Any]) -> Iterator[tuple[str, Text]]:
+    """Each buffer between its minimum and its maximum, what is under way, and how providers do."""
+    for row in own["buffers"]:
+        amount = whole(row["available"], row["currency"])
+        drawn = bar(row["position"], row["min"], row["target"], row["max"])
+        yield row["buffer"].removeprefix("system_"), Text(f"{drawn} {amount}", style=STYLES.get(row["status"], "green"))
+    if own["buffers"]:
+        yield "conversions", Text(counts(own["jobs"]))
+        providers = [
+            f"{row['provider']} {row['successes']} of {row['successes'] + row['failures']}"
+            + ("" if row["is_healthy"] else " !")
+            for row in own["providers"]
+        ]
+        yield "providers", Text("; ".join(providers) or "none yet")
 
 
 def gauge(value: str | None, low: Decimal, high: Decimal) -> Text:

@@ -1,8 +1,8 @@
 """Runs the flows over recorded topics, in memory: no clock, no broker, no database, the same bytes every time.
 
 What the flows would put on topics is written as `<topic>.jsonl`, and the ledger that the run built as
-`ledger/transactions.jsonl`, `ledger/entries.jsonl` and `ledger/balances.jsonl`. Nothing is sent to an exchange: what it
-answered then is among the recorded topics.
+`ledger/transactions.jsonl`, `ledger/entries.jsonl` and `ledger/balances.jsonl`; that of the buffers, whose flow runs beside the
+others, stands in `buffers/`. Nothing is sent to an exchange or a provider: what they answered then is among the recorded topics.
 """
 
 import json
@@ -11,21 +11,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bytewax.testing import cluster_main, run_main
+from bytewax.dataflow import Dataflow
+from bytewax.testing import TestingSource, cluster_main, run_main
 
 from app.replay.record import read_recorded
 from app.settings import Settings
 from app.workers.parts import LIABILITY_SHARD, books_of
 from connectors.recorded import Recorded, RecordedSource, write_line
 from domain.errors import ConfigError
-from domain.ledger.accounts import chart
+from domain.ledger.accounts import TREASURY_SHARD, chart
 from domain.ledger.journal import History
 from domain.ledger.memory import MemoryLedger
 from domain.messages.decisions import Decision
+from domain.messages.fields import Message
+from domain.outbox.memory import MemoryReservations
 from domain.pairing.booked import BookedLegs
 from domain.streams.records import Outgoing, RawMessage
 from domain.topics import ALL, TOPICS, Topic
-from flows import everything, hedging, liability
+from flows import everything, execution, hedging, liability, treasury
 from flows.edges import Edges
 from flows.ledger import Setup as Ledger
 from operators.ledger import at_once
@@ -47,13 +50,30 @@ def replay(settings: Settings, recorded: Recorded, batch_size: int = 1000, worke
     """Run the flows over recorded messages; what comes out is the same for every batch size and number of workers."""
     outgoing: list[Outgoing] = []
     ledger = MemoryLedger(chart(settings.venues, settings.books))
-    edges = memory_edges(recorded, outgoing, batch_size)
-    flow = everything.replay(edges, memory_liability(settings, ledger), memory_hedging(settings))
+    edges = memory_edges(_of(recorded, everything.INPUTS), outgoing, batch_size)
+    _run(everything.replay(edges, memory_liability(settings, ledger), memory_hedging(settings)), workers)
+    return Replayed(outgoing, ledger)
+
+
+def replay_treasury(settings: Settings, recorded: Recorded, batch_size: int = 1000, workers: int = 1) -> Replayed:
+    """Run the treasury's flow over recorded messages, with books of its own."""
+    outgoing: list[Outgoing] = []
+    ledger = MemoryLedger(chart(settings.venues, settings.books))
+    edges = memory_edges(_of(recorded, treasury.INPUTS), outgoing, batch_size)
+    _run(treasury.replay(edges, memory_treasury(settings, ledger)), workers)
+    return Replayed(outgoing, ledger)
+
+
+def _of(recorded: Recorded, topics: Sequence[Topic[Any]]) -> Recorded:
+    names = {topic.name for topic in topics}
+    return {key: tape for key, tape in recorded.items() if key[0] in names}
+
+
+def _run(flow: Dataflow, workers: int) -> None:
     if workers == 1:
         run_main(flow)
     else:
         cluster_main(flow, [], 0, worker_count_per_proc=workers)
-    return Replayed(outgoing, ledger)
 
 
 def memory_edges(recorded: Recorded, outgoing: list[Outgoing], batch_size: int) -> Edges:
@@ -87,13 +107,27 @@ def _forget(_decisions: Sequence[Decision]) -> None:
     """What was decided is on its topic."""
 
 
+def memory_treasury(settings: Settings, ledger: MemoryLedger) -> treasury.Setup:
+    """Return a setup that books in memory, keeps what is said as messages only, and asks nobody."""
+    books = Ledger(TREASURY_SHARD, lambda: at_once(ledger), watched=(), window_ms=1)
+    nobody = execution.Setup(lambda: MemoryReservations(lambda: 0), TestingSource([]))
+    return treasury.Setup(settings.treasury, books, _NoRecords, nobody)
+
+
+class _NoRecords:
+    def record(self, messages: Sequence[Message]) -> None:
+        """What was said is on its topic."""
+
+
 def replay_folder(settings: Settings, folder: Path, out: Path, batch_size: int = 1000, workers: int = 1) -> dict[str, int]:
     """Replay the recorded topics of `folder` into `out`; returns how many lines each file got."""
     _keep_apart(folder, out)
-    recorded = read_recorded(folder, everything.INPUTS)
-    replayed = replay(settings, recorded, batch_size, workers)
-    files: dict[str, Iterable[str]] = {f"{name}.jsonl": lines for name, lines in topic_lines(replayed.outgoing).items()}
-    files |= {f"ledger/{name}.jsonl": map(_json, rows) for name, rows in ledger_rows(replayed.ledger).items()}
+    recorded = read_recorded(folder, list(dict.fromkeys((*everything.INPUTS, *treasury.INPUTS))))
+    main, buffers = (run(settings, recorded, batch_size, workers) for run in (replay, replay_treasury))
+    said = topic_lines([*main.outgoing, *buffers.outgoing])
+    files: dict[str, Iterable[str]] = {f"{name}.jsonl": lines for name, lines in said.items()}
+    for books, kept in (("ledger", main), ("buffers", buffers)):
+        files |= {f"{books}/{name}.jsonl": map(_json, rows) for name, rows in ledger_rows(kept.ledger).items()}
     return {name: _write(out / name, lines) for name, lines in sorted(files.items())}
 
 
@@ -102,7 +136,7 @@ def _keep_apart(folder: Path, out: Path) -> None:
     if out.resolve() == folder.resolve():
         msg = f"{out} is where the recording is; choose another folder for --out, and nothing of it is written over"
         raise ConfigError(msg)
-    known = {*(f"{topic.name}.jsonl" for topic in ALL if topic.direction != "in"), "ledger"}
+    known = {*(f"{topic.name}.jsonl" for topic in ALL if topic.direction != "in"), "ledger", "buffers"}
     others = sorted(path.name for path in out.iterdir() if path.name not in known) if out.is_dir() else []
     if others:
         msg = f"{out} has something in it that no replay has written ({others[0]}); choose an empty folder for --out"

@@ -13,6 +13,9 @@ ALIVE_MS = 30_000
 FLOWS = ("liability", "hedging", "execution", "ledger")
 """The flows, whether they run one by one or as `everything`."""
 
+BESIDE = ("treasury",)
+"""Flows that run beside them where there is something to do, and are no part of `everything`."""
+
 
 def read_writers(connection: Connection) -> list[dict[str, Any]]:
     """Return who writes to each shard, since when, and whether it was heard of late."""
@@ -20,8 +23,12 @@ def read_writers(connection: Connection) -> list[dict[str, Any]]:
 
 
 def flow_reports(steps: Mapping[str, StepReport]) -> dict[str, dict[str, Any]]:
-    """Return of each flow how silent its most silent step is, and how far behind the last; None if it was never heard of."""
-    return {flow: _flow([steps.get(step) for step in STEPS[flow]]) for flow in FLOWS}
+    """Return of each flow how silent its most silent step is, and how far behind the last; None if it was never heard of.
+
+    A flow that runs beside the others is told of once it was heard of.
+    """
+    heard = [flow for flow in BESIDE if steps.keys() & set(STEPS[flow])]
+    return {flow: _flow([steps.get(step) for step in STEPS[flow]]) for flow in (*FLOWS, *heard)}
 
 
 def _flow(reports: list[StepReport | None]) -> dict[str, Any]:

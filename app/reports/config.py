@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from app.places.places import check_broker, check_database, kafka_settings, named_dsn
 from app.settings import Settings
-from connectors.venue.port import NotFound, Refused, Unknown
+from connectors.answers import NotFound, Refused, Unknown
 from connectors.venue.simulated.client import HttpExchange
 from domain.errors import ConfigError
 
@@ -28,7 +28,7 @@ def check_settings(settings: Settings) -> dict[str, Any]:
         if venue.url is not None:
             checks[f"venues.{name}.url"] = partial(_check_venue, name, venue.url, venue.timeout_seconds)
     troubles = {name: why for name, check in checks.items() if (why := _trouble(check)) is not None}
-    return {"changed": dict(changed(settings.model_dump(), Settings().model_dump())), "troubles": troubles}
+    return {"changed": dict(changed(settings.model_dump(), Settings.model_construct().model_dump())), "troubles": troubles}
 
 
 def _check_venue(name: str, url: str, timeout_seconds: int) -> None:

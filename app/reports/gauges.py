@@ -8,6 +8,7 @@ from sinks.postgres import Connection
 from sinks.queries import ask
 
 LIABILITY, HEDGING, EXECUTION, SINGLES = ("pair", "explain", "book"), ("decide",), ("reserve",), ("book_singles",)
+TREASURY = ("explain_conversions", "book_buffers", "decide_buffers", "reserve_conversions")
 RECONCILING, KEEP = ("reconcile",), "keep"
 """The archive's step speaks when it makes files, and is behind by the age of what it has."""
 
@@ -19,6 +20,7 @@ STEPS: Mapping[str, Sequence[str]] = {
     "ledger": SINGLES,
     "archive": (KEEP,),
     "reconciling": RECONCILING,
+    "treasury": TREASURY,
 }
 """The steps of each flow that say how far they have come."""
 

@@ -20,8 +20,9 @@ import stamina
 
 from app.places.places import Places
 from app.reports.said import read_or_none, said
+from connectors.answers import Unknown
 from connectors.kafka.peek import Peek
-from connectors.venue.port import Exchange, Unknown
+from connectors.venue.port import Exchange
 from connectors.venue.simulated.client import HttpExchange
 from domain.errors import ConfigError
 from domain.messages.fields import Message

@@ -42,6 +42,17 @@ FAMILIES = {
     "books_less_exchange": "of",
     "breaks": "severity",
     "breaks_oldest_seconds": "severity",
+    "alerts_hour": "subject",
+}
+BUFFER = ("posted", "in_flight", "reserved", "available", "position", "min", "target", "max")
+"""Amounts of a buffer, in minor units of its currency."""
+
+STATUSES = ("CRITICAL_LOW", "BELOW_TARGET", "HEALTHY", "OVER_CAPITALIZED")
+PROVIDER = {
+    "is_healthy": "1 where a provider may be asked, by how its last conversions ended",
+    "successes": "how many of its last conversions succeeded",
+    "failures": "how many of them failed",
+    "daily_used_cents": "what it has converted today",
 }
 STEPS = {
     "behind_ms": "stream time that a step has not passed yet",
@@ -75,10 +86,7 @@ def metrics(status: Mapping[str, Any]) -> Iterator[GaugeMetricFamily]:
     for name, about in WAITING.items():
         yield GaugeMetricFamily(f"ballast_waiting_legs_{name}", about, value=status["waiting_legs"][name])
     for name, label in FAMILIES.items():
-        family = GaugeMetricFamily(f"ballast_{name}", f"{name} by {label}", labels=[label])
-        for value, count in status[name].items():
-            family.add_metric([value], count)
-        yield family
+        yield _by(name, f"{name} by {label}", label, status[name])
     for name, about in STEPS.items():
         family = GaugeMetricFamily(f"ballast_{name}", about, labels=["step"])
         for step, report in status["steps"].items():
@@ -88,6 +96,39 @@ def metrics(status: Mapping[str, Any]) -> Iterator[GaugeMetricFamily]:
     for fact in status["facts"]:
         ages.add_metric([fact["fact"], fact["of"]], fact["age_ms"])
     yield ages
+    yield from treasury_metrics(status["treasury"])
+
+
+def treasury_metrics(treasury: Mapping[str, Any]) -> Iterator[GaugeMetricFamily]:
+    """The numbers of buffers, conversions and providers."""
+    amounts = GaugeMetricFamily("ballast_buffer", "amounts of a buffer in minor units", labels=["buffer", "of"])
+    statuses = GaugeMetricFamily("ballast_buffer_status", "1 for the status that a buffer has", labels=["buffer", "status"])
+    for row in treasury["buffers"]:
+        for name in BUFFER:
+            amounts.add_metric([row["buffer"], name], row[name])
+        for status in STATUSES:
+            statuses.add_metric([row["buffer"], status], status == row["status"])
+    yield from (amounts, statuses, _by("jobs", "conversion jobs by state", "state", treasury["jobs"]))
+    day = {"completed": treasury["day"]["completed"], "failed": treasury["day"]["failed"]}
+    yield _by("conversions_day", "conversions that ended within a day", "outcome", day)
+    if treasury["day"]["average_seconds"] is not None:
+        about = "from a job's creation to its completion, on average within a day"
+        yield GaugeMetricFamily("ballast_conversion_seconds", about, value=treasury["day"]["average_seconds"])
+    yield GaugeMetricFamily(
+        "ballast_stale_jobs", "jobs that are with their provider for too long", value=treasury["stale_jobs"]
+    )
+    for name, about in PROVIDER.items():
+        told = {row["provider"]: row[name] for row in treasury["providers"]}
+        yield _by(f"provider_{name}", about, "provider", told)
+    degraded = {row["provider"]: row["status"] == "degraded" for row in treasury["providers"]}
+    yield _by("provider_is_degraded", "1 for one that is asked only when nobody else is left", "provider", degraded)
+
+
+def _by(name: str, about: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(f"ballast_{name}", about, labels=[label])
+    for value, number in values.items():
+        family.add_metric([value], number)
+    return family
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from app.places.places import Places
 from app.reports.alive import flow_reports, read_writers
 from app.reports.gauges import KEEP, read_gauges, step_reports, waiting_report
+from app.reports.treasury.standing import summary
 from connectors.clock import now_ms
 from connectors.kafka.peek import Partition, Peek, Tail, counts
 from domain.ledger.accounts import LIABILITY, account_of
@@ -53,6 +54,8 @@ def read_status(places: Places) -> dict[str, Any]:
             **_requests(ask(connection, "treasury_requests")),
             **_tallied(ask(connection, "treasury_tallies")),
             **_breaks(ask(connection, "reconciling_open")),
+            "treasury": summary(connection),
+            "alerts_hour": {row["subject"]: row["n"] for row in ask(connection, "treasury_alert_counts")},
             "last_decisions": {row.pop("kind"): row for row in ask(connection, "treasury_last_decisions")},
             "facts": _facts(tails, at_ms),
             "alerts": ask(connection, "treasury_newest_alerts", {"row_limit": ALERTS_SHOWN}),

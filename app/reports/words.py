@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from app.reports.treasury.words import whole
 from domain.times import datetime_of
 
 Line = tuple[str, str]
@@ -14,7 +15,14 @@ WIDTH = 16
 
 def text_of(status: Mapping[str, Any]) -> str:
     """Return the whole status as text; a name that is that of the line before is not said again."""
-    lines = [("as of", f"{time(status['as_of'])} UTC"), *at_work(status), *alerts(status), *treasury(status), *books(status)]
+    lines = [
+        ("as of", f"{time(status['as_of'])} UTC"),
+        *at_work(status),
+        *alerts(status),
+        *treasury(status),
+        *buffers(status),
+        *books(status),
+    ]
     names = [name for name, _ in lines]
     shown = [name if name != before else "" for name, before in zip(names, ["", *names], strict=False)]
     return "\n".join(f"{name:{WIDTH}}  {value}" for name, (_, value) in zip(shown, lines, strict=True))
@@ -56,6 +64,16 @@ def treasury(status: Mapping[str, Any]) -> Iterator[Line]:
     yield "transfers", counts(status["transfers"])
     yield "waiting legs", _waiting(status["waiting_legs"])
     yield "quarantine", counts(status["quarantined"])
+
+
+def buffers(status: Mapping[str, Any]) -> Iterator[Line]:
+    """Yield how buffers stand and what is converted; nothing where no buffer is kept."""
+    own = status["treasury"]
+    for row in own["buffers"]:
+        amounts = [whole(row[name], row["currency"]) for name in ("available", "min", "max")]
+        yield "buffer", f"{row['buffer']} {row['status']}: {amounts[0]} between {amounts[1]} and {amounts[2]}"
+    if own["buffers"]:
+        yield "conversions", f"{counts(own['jobs'])}; {own['stale_jobs']} stale; the treasury is {own['control']}"
 
 
 def books(status: Mapping[str, Any]) -> Iterator[Line]:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -12,23 +13,37 @@ from typing import Any
 import structlog
 
 from app.places.places import Places
+from app.settings import Provider as ProviderSettings
 from app.settings import Settings
 from app.workers.writer import writer_command
 from connectors.clock import now_ms
 from connectors.kafka.origin import UNKNOWN, Origin, Seen, Watch
 from connectors.kafka.peek import last_offsets
 from connectors.kafka.source import KafkaSource, client_options, list_partitions
-from connectors.rounds import RoundsSource
+from connectors.providers import gateway as providers_gateway
+from connectors.providers.due import DueProvider
+from connectors.providers.gateway import ProvidersGateway
+from connectors.providers.http import HttpProvider
+from connectors.providers.port import Provider
+from connectors.providers.zerohash import ZerohashProvider
+from connectors.rounds import Build, RoundsSource
+from connectors.thresholds import ThresholdRounds
 from connectors.venue.gateway import START, Cursor, VenueGateway
 from connectors.venue.simulated.client import HttpExchange
+from domain.errors import ConfigError
 from domain.hedging.policy import Book
-from domain.ledger.accounts import Account, chart
+from domain.ledger.accounts import TREASURY_SHARD, Account, chart
 from domain.ledger.clearing import clearing_accounts, home_part
 from domain.ledger.leaves import on_leaves, watched_in, with_leaves
+from domain.messages.fields import Message
+from domain.messages.provider import ProviderConfig
 from domain.pairing.booked import BookedLegs
 from domain.postings.single import FOLLOWED
 from domain.topics import TOPICS, Topic
-from flows import archive, everything, execution, hedging, ledger, liability, reconciling
+from domain.treasury.desk import Past
+from domain.treasury.job_book import MEMORY_MS as JOB_MEMORY_MS
+from domain.treasury.worth import CURRENCY_OF
+from flows import archive, everything, execution, hedging, ledger, liability, reconciling, treasury
 from flows.edges import Edges
 from operators.ledger import OpenLedger
 from operators.recall import Memory
@@ -42,12 +57,13 @@ from sinks.notices import NoticeSink
 from sinks.outbox import PostgresOutbox
 from sinks.quarantine import QuarantineSink
 from sinks.reconciling import PostgresRecords
+from sinks.treasury import PostgresThresholds, PostgresTreasury
 
 LEDGER_WINDOW_MS = 1000
 BATCH_MESSAGES = 4096
 ARCHIVE_REST = timedelta(milliseconds=200)
 LIABILITY_SHARD, SINGLES_SHARD = 0, 1
-MORE_SHARDS = range(2, 10)
+MORE_SHARDS = range(2, 7)
 """What user trades may be spread over beside the first shard."""
 
 log = structlog.get_logger()
@@ -121,7 +137,7 @@ def of_ledger(joints: Joints, shard: int, booked: BookedLegs) -> ledger.Setup:
 
 
 def _opening(joints: Joints, shard: int, booked: BookedLegs | None = None) -> Callable[[], OpenLedger]:
-    accounts = [*chart_of(joints.settings), *clearing_accounts(sorted(all_shards(joints.settings)))]
+    accounts = [*chart_of(joints.settings), *clearing_accounts(sorted((*all_shards(joints.settings), TREASURY_SHARD)))]
     return partial(open_ledger, joints.dsn, shard, accounts, joints.settings.run.log_level, booked)
 
 
@@ -157,6 +173,38 @@ def of_execution(joints: Joints) -> execution.Setup:
     return execution.Setup(outbox, RoundsSource(gateways, joints.stopping, poll_ms))
 
 
+def open_provider(settings: Settings) -> Callable[[ProviderConfig], Provider]:
+    """Return what opens a provider as its configuration says, with the secrets that settings have under its name."""
+
+    def opened(config: ProviderConfig) -> Provider:
+        own = settings.providers.get(config.provider, ProviderSettings())
+        secret, seconds = own.secret.get_secret_value(), own.timeout_seconds
+        if config.kind == "due":
+            _require(config, own, "webhook_endpoint", "Due keeps what it says under our webhook endpoint")
+            return DueProvider(config.url, own.key, secret, own.accounts, seconds)
+        if config.kind == "zerohash":
+            return _zerohash(config, own)
+        return HttpProvider(config.url, own.key, secret, seconds)
+
+    return opened
+
+
+def _zerohash(config: ProviderConfig, own: ProviderSettings) -> Provider:
+    _require(config, own, "participant", "zerohash wants to know whose account it is")
+    secret, passphrase = own.secret.get_secret_value(), own.passphrase.get_secret_value()
+    try:
+        return ZerohashProvider(config.url, own.key, secret, passphrase, own.accounts["participant"], own.timeout_seconds)
+    except ValueError as error:
+        msg = f"providers.{config.provider}.secret is not base64, as the secrets of zerohash are"
+        raise ConfigError(msg) from error
+
+
+def _require(config: ProviderConfig, own: ProviderSettings, account: str, why: str) -> None:
+    if account not in own.accounts:
+        msg = f"{why}: set providers.{config.provider}.accounts.{account}"
+        raise ConfigError(msg)
+
+
 def of_everything(joints: Joints) -> everything.Setup:
     """The setups of all flows in one process."""
     return everything.Setup(of_liability(joints), of_hedging(joints), of_execution(joints), of_singles(joints))
@@ -178,6 +226,37 @@ def of_reconciling(joints: Joints) -> reconciling.Setup:
     own = joints.settings.reconciling
     records = partial(PostgresRecords, joints.dsn)
     return reconciling.Setup(own.every_seconds * 1000, now_ms(), own.how, records)
+
+
+def of_treasury(joints: Joints) -> treasury.Setup:
+    """How buffers are kept, on a shard of their own, and who is asked to convert."""
+    policy = joints.settings.treasury
+    watched = [(name.upper(), currency) for name, currency in CURRENCY_OF.items()]
+    books = ledger.Setup(TREASURY_SHARD, _opening(joints, TREASURY_SHARD), watched, LEDGER_WINDOW_MS)
+    rules = [policy.rules, *([policy.shadow] if policy.shadow else [])]
+    outbox = partial(PostgresOutbox, joints.dsn, now_ms, joints.settings.execution)
+    told = execution.Setup(outbox, RoundsSource(_treasury_rounds(joints, outbox), joints.stopping, policy.poll_ms))
+
+    def past() -> Past:
+        with closing(PostgresTreasury(joints.dsn)) as records:
+            return Past(records.jobs(JOB_MEMORY_MS // 1000), now_ms())
+
+    return treasury.Setup(policy, books, lambda: PostgresTreasury(joints.dsn, rules), told, past)
+
+
+def _treasury_rounds(joints: Joints, outbox: Callable[[], PostgresOutbox]) -> dict[str, Build[Any, Message]]:
+    """What goes round beside the treasury: the gateway to all providers, and who hears what people say of thresholds by SQL."""
+
+    def providers(cursor: providers_gateway.Cursor | None) -> ProvidersGateway:
+        configs, own = PostgresTreasury(joints.dsn).configs, joints.settings.treasury
+        policy = joints.settings.execution.model_copy(update={"ask_interval_ms": own.ask_seconds * 1000})
+        started = cursor or providers_gateway.START
+        return ProvidersGateway(configs, open_provider(joints.settings), outbox(), now_ms, policy=policy, cursor=started)
+
+    return {
+        "providers": providers,
+        "thresholds": lambda cursor: ThresholdRounds(PostgresThresholds(joints.dsn), cursor),
+    }
 
 
 def _lives(joints: Joints) -> dict[str, Path]:

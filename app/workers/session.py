@@ -3,16 +3,17 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
+from typing import Any
 
 from app.places.addresses import announced, claimed
 from app.places.places import Places, open_places
 from app.reports.metrics import served
-from app.settings import CONFIG_VARIABLE, NO_FILE, Settings
+from app.settings import CONFIG_VARIABLE, NO_FILE, Provider, Settings
 from connectors.embedded.processes import die_with_parent, free_port, stop
 from domain.errors import ConfigError
 from domain.simulated.exchange_terms import FUNDING_INTERVAL_MS
@@ -75,8 +76,21 @@ def worker_env(settings: Settings, places: Places, venue_urls: Mapping[str, str]
         for name, section in filled.model_dump(mode="json", exclude=SECRETS).items()
     }
     secrets = {name: value.get_secret_value() for name, value in settings.kafka.secret_options.items()}
-    shown_to_nobody = {"BALLAST_POSTGRES__DSN": places.dsn, "BALLAST_KAFKA__SECRET_OPTIONS": json.dumps(secrets)}
+    shown_to_nobody = {
+        "BALLAST_POSTGRES__DSN": places.dsn,
+        "BALLAST_KAFKA__SECRET_OPTIONS": json.dumps(secrets),
+        "BALLAST_PROVIDERS": json.dumps({name: _revealed(one) for name, one in settings.providers.items()}),
+    }
     return env | shown_to_nobody | {CONFIG_VARIABLE: NO_FILE}
+
+
+def _revealed(provider: Provider) -> dict[str, Any]:
+    """Return the settings of a provider with its secrets, which a dump of them hides."""
+    return provider.model_dump(mode="json") | {
+        "secret": provider.secret.get_secret_value(),
+        "passphrase": provider.passphrase.get_secret_value(),
+        "webhook_secrets": [secret.get_secret_value() for secret in provider.webhook_secrets],
+    }
 
 
 def exchange_options(settings: Settings, venue: str, market: Market, bootstrap: str | None) -> list[str]:
@@ -96,7 +110,13 @@ def simulated_exchange(settings: Settings, places: Places, market: Market, venue
     command = [sys.executable, "-m", "connectors.venue.simulated.process", "--port", str(port)]
     command += exchange_options(settings, venue, market, places.kafka.bootstrap)
     command += ["--from-start"] if market.prices else []
-    log = settings.data.folder / f"exchange-{venue}.log"
+    with started(command, settings.data.folder / f"exchange-{venue}.log", "the simulated exchange"):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def started(command: Sequence[str], log: Path, what: str) -> Iterator[None]:
+    """Run a process that says a line when it is ready, until the block ends; ConfigError says why one did not start."""
     with log.open("ab") as said:
         process = subprocess.Popen(  # noqa: S603 - our own command
             command,
@@ -110,9 +130,9 @@ def simulated_exchange(settings: Settings, places: Places, market: Market, venue
     try:
         with process.stdout:
             if not process.stdout.readline():
-                msg = f"the simulated exchange did not start: {_last_words(log)}"
+                msg = f"{what} did not start: {_last_words(log)}"
                 raise ConfigError(msg)
-        yield f"http://127.0.0.1:{port}"
+        yield
     finally:
         stop(process)
 

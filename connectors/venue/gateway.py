@@ -22,8 +22,11 @@ from typing import NamedTuple
 
 import structlog
 
+from connectors.answers import NotFound, Refused, Unknown
 from connectors.clock import Clock
+from connectors.errands import PAGE, Errand, Errands
 from connectors.rounds import Round
+from connectors.silence import Silence
 from connectors.venue.messages import (
     balance_message,
     cash_message,
@@ -32,34 +35,14 @@ from connectors.venue.messages import (
     says,
     silence_alert,
 )
-from connectors.venue.port import Exchange, NotFound, Refused, Unknown
+from connectors.venue.port import Exchange
 from domain.errors import InvariantError
 from domain.messages.fields import Message
-from domain.outbox.kinds import ORDER, TRANSFER, report_of
-from domain.outbox.lifecycle import (
-    DEFAULT_POLICY,
-    Ask,
-    ExecutionPolicy,
-    FateUnknown,
-    Kind,
-    Outbox,
-    Row,
-    Says,
-    SaysNotFound,
-    Send,
-    Sending,
-    Settle,
-    Word,
-    follow,
-    next_step,
-)
-from domain.venue.account import AccountEvent, Filled, OrderChanged, OrderState, Refusal, TransferChanged, TransferState
+from domain.outbox.kinds import ORDER, TRANSFER
+from domain.outbox.lifecycle import DEFAULT_POLICY, ExecutionPolicy, Kind, Outbox
+from domain.venue.account import AccountEvent, Filled, OrderChanged, TransferChanged
 
-PAGE = 500
 TELL_AGAIN_MS = 1_000
-
-SILENT_MS, SAY_SILENT_MS = 10_000, 60_000
-"""An exchange that has not answered for so long is spoken of, and again every so often while that lasts."""
 
 log = structlog.get_logger()
 
@@ -69,26 +52,17 @@ Cursor = tuple[int, int]
 START: Cursor = (0, 0)
 
 
-class _Errand(NamedTuple):
-    """How a kind of request is sent to an exchange, with a deadline in epoch milliseconds, and how it is asked about."""
-
-    send: Callable[..., OrderState | TransferState]
-    ask: Callable[[str], OrderState | TransferState]
-
-
-def _errands(exchange: Exchange) -> dict[Kind, _Errand]:
+def _errands(exchange: Exchange) -> dict[Kind, Errand]:
     return {
-        ORDER: _Errand(exchange.place, exchange.order),
-        TRANSFER: _Errand(exchange.transfer, exchange.transfer_state),
+        ORDER: Errand(
+            lambda order, expires_at_ms: says(exchange.place(order, expires_at_ms)),
+            lambda order: says(exchange.order(order.client_order_id)),
+        ),
+        TRANSFER: Errand(
+            lambda transfer, expires_at_ms: says(exchange.transfer(transfer, expires_at_ms)),
+            lambda transfer: says(exchange.transfer_state(transfer.client_transfer_id)),
+        ),
     }
-
-
-class _Asked(NamedTuple):
-    """What this process remembers of its asking about a row."""
-
-    resumed: bool
-    asked_at_ms: int | None = None
-    not_found: int = 0
 
 
 class _LastTold(NamedTuple):
@@ -112,51 +86,45 @@ class VenueGateway:
         cursor: Cursor = START,
     ) -> None:
         self.venue = venue
-        self.unreachable_since_ms: int | None = None
-        self._no_answer = ""
-        self._say_silent_at_ms = 0
+        self._silence = Silence()
         self._exchange = exchange
-        self._errands = _errands(exchange)
         self._outbox = outbox
         self._clock = clock
-        self._policy = policy
-        self._event_sequence, self._change_id = cursor
-        self._asked: dict[tuple[Kind, str], _Asked] = {}
-        self._is_first_round = True
+        self._event_sequence, change_id = cursor
+        self._errands = Errands(venue, outbox, clock, policy, _errands(exchange), change_id)
         self._last_facts: dict[str, _LastTold] = {}
+
+    @property
+    def unreachable_since_ms(self) -> int | None:
+        """When the exchange fell silent, None while it answers."""
+        return self._silence.since_ms
 
     def round(self) -> Round[Message, Cursor]:
         """Go round once. Raises what the outbox raises, and `InvariantError` when the exchange has lost history."""
-        reports: list[Message] = []
         events: list[Message] = []
         facts: list[Message] = []
-        self._work_open_rows()
+        self._errands.work()
         answered = self._try(lambda: self._tell_events(events))
-        self._tell_reports(reports)
+        reports = list(self._errands.reports())
         answered = answered and self._try(lambda: self._tell_facts(facts))
-        silence = self._silence(answered)
-        return Round([*reports, *events, *facts, *silence], (self._event_sequence, self._change_id))
+        silence = self._spoken_of(answered)
+        return Round([*reports, *events, *facts, *silence], (self._event_sequence, self._errands.change_id))
 
     def _try(self, part: Callable[[], None]) -> bool:
         """Whether the exchange answered all that this part of a round asked."""
         try:
             part()
         except (Unknown, NotFound, Refused) as error:
-            self._no_answer = str(error)
+            self._silence.why = str(error)
             return False
         return True
 
-    def _silence(self, answered: bool) -> Iterator[Message]:
+    def _spoken_of(self, answered: bool) -> Iterator[Message]:
         """Yield an alert when it is time to say that the exchange does not answer."""
         now_ms = self._clock()
-        if answered:
-            self.unreachable_since_ms = None
-            return
-        if self.unreachable_since_ms is None:
-            self.unreachable_since_ms, self._say_silent_at_ms = now_ms, now_ms + SILENT_MS
-        if now_ms >= self._say_silent_at_ms:
-            self._say_silent_at_ms = now_ms + SAY_SILENT_MS
-            alert = silence_alert(self.venue, self.unreachable_since_ms, self._no_answer, now_ms)
+        since_ms = self._silence.heard(answered=answered, now_ms=now_ms)
+        if since_ms is not None:
+            alert = silence_alert(self.venue, since_ms, self._silence.why, now_ms)
             log.warning("venue.does_not_answer", venue=self.venue, text=alert.text)
             yield alert
 
@@ -168,51 +136,6 @@ class VenueGateway:
         """Give both connections back."""
         self._exchange.close()
         self._outbox.close()
-
-    # ---- open orders and transfers
-
-    def _work_open_rows(self) -> None:
-        rows = self._outbox.open_rows(self.venue)
-        found = _Asked(self._is_first_round)
-        self._asked = {(row.kind, row.client_id): self._asked.get((row.kind, row.client_id), found) for row in rows}
-        self._is_first_round = False
-        for row in rows:
-            self._work(row._replace(**self._asked[row.kind, row.client_id]._asdict()))
-
-    def _work(self, row: Row) -> None:
-        step = next_step(row, self._clock(), self._policy)
-        if isinstance(step, Send):
-            row = self._send(row, step.expires_at_ms)
-        elif isinstance(step, Ask):
-            row = follow(row, self._look_up(row), self._clock(), self._policy)
-        elif isinstance(step, Settle):
-            row = row._replace(state=step.state, reason=step.reason)
-        else:
-            return
-        self._asked[row.kind, row.client_id] = _Asked(row.resumed, row.asked_at_ms, row.not_found)
-        self._outbox.record(row, self._clock())
-
-    def _send(self, row: Row, expires_at_ms: int) -> Row:
-        row = follow(row, Sending(), self._clock(), self._policy)
-        # Recorded before it leaves: whatever happens next, somebody will ask about it.
-        self._outbox.record(row, self._clock())
-        return follow(row, self._place(row, expires_at_ms), self._clock(), self._policy)
-
-    def _place(self, row: Row, expires_at_ms: int) -> Word:
-        try:
-            return says(self._errands[row.kind].send(row.request, expires_at_ms))
-        except Refused as error:
-            return Refusal(error.code, error.text)
-        except Unknown as error:
-            return FateUnknown(str(error))
-
-    def _look_up(self, row: Row) -> Word:
-        try:
-            return says(self._errands[row.kind].ask(row.client_id))
-        except NotFound:
-            return SaysNotFound()
-        except Unknown as error:
-            return FateUnknown(str(error))
 
     # ---- events
 
@@ -226,22 +149,15 @@ class VenueGateway:
 
     def _take_in(self, event: AccountEvent) -> Iterator[Message]:
         if isinstance(event, OrderChanged):
-            self._settle(ORDER, event.client_order_id, says(event))
+            self._errands.settle(ORDER, event.client_order_id, says(event))
         elif isinstance(event, TransferChanged):
-            self._settle(TRANSFER, event.client_transfer_id, says(event))
+            self._errands.settle(TRANSFER, event.client_transfer_id, says(event))
         elif isinstance(event, Filled):
             yield fill_message(self.venue, event)
         else:
             yield cash_message(self.venue, event)
 
-    def _settle(self, kind: Kind, client_id: str, word: Says) -> None:
-        row = self._outbox.row(kind, client_id)
-        # None: not ours, such as an order that somebody placed by hand.
-        if row is not None:
-            now_ms = self._clock()
-            self._outbox.record(follow(row, word, now_ms, self._policy), now_ms)
-
-    # ---- facts and reports
+    # ---- facts
 
     def _tell_facts(self, told: list[Message]) -> None:
         position = self._exchange.position()
@@ -265,10 +181,3 @@ class VenueGateway:
             return False
         self._last_facts[name] = _LastTold(now_ms, figures)
         return True
-
-    def _tell_reports(self, told: list[Message]) -> None:
-        while changes := self._outbox.changes(self.venue, self._change_id, PAGE):
-            told.extend(report_of(change) for change in changes)
-            self._change_id = changes[-1].id
-            if len(changes) < PAGE:
-                break

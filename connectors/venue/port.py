@@ -1,7 +1,6 @@
-"""The port to an exchange: seven questions and a close, integers in minor units, and three ways to fail.
+"""The port to an exchange: seven questions and a close, integers in minor units, and the three ways to fail of `answers`.
 
-Everything that depends on the exchange stays behind it. A request carries our own id, so that its fate can be asked for
-when the answer is lost; that is the difference that matters between the three exceptions.
+Everything that depends on the exchange stays behind it.
 """
 
 from collections.abc import Sequence
@@ -9,23 +8,6 @@ from typing import Protocol
 
 from domain.messages.hedging import CollateralTransfer, HedgeOrder
 from domain.venue.account import AccountEvent, Balances, OrderState, Position, TransferState
-
-
-class Unknown(Exception):  # noqa: N818  the word of the field: the fate of the request is not known
-    """A time-out, a broken connection, a server error: the exchange may or may not have done it. Ask, never guess."""
-
-
-class Refused(Exception):  # noqa: N818
-    """The exchange has understood and will not do it; `code` is the exchange's own."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(f"{code}: {text}")
-        self.code = code
-        self.text = text
-
-
-class NotFound(Exception):  # noqa: N818
-    """The exchange does not know this id, or not yet."""
 
 
 class Exchange(Protocol):

@@ -25,6 +25,10 @@ Status = Literal["open", "frozen", "closed"]
 STABLESATS = "Stablesats"
 EXCHANGE_POSITION = "Exchange Position"
 EXCHANGE_CASH = "Exchange Cash"
+BUFFERS = "Buffers"
+
+TREASURY_SHARD = 9
+"""What is in buffers is booked by a writer of its own, so that neither it nor the hedge waits for the other."""
 
 
 class Velocity(NamedTuple):
@@ -92,7 +96,18 @@ OF_VENUES = (
 )
 """The sums over all venues; a venue has an account below each."""
 
-FIXED = (*SHARED, *OF_BOOKS, *OF_VENUES)
+OF_BUFFERS = (
+    Account(22, "SYSTEM_BUFFER_USDC", DEBIT, BUFFERS, "USDC", "USDC on chain, for withdrawals at once", 0),
+    Account(23, "SYSTEM_BUFFER_FIAT", DEBIT, BUFFERS, "USD", "dollars at the conversion providers", 0),
+    Account(24, "BROKER_OPERATIONAL", DEBIT, BUFFERS, "USD", "cash at the broker", 0),
+    Account(25, "CUSTOMER_FUNDS", CREDIT, BUFFERS, None, "what customers have put into buffers less what they took"),
+    Account(26, "TREASURY_CAPITAL", CREDIT, BUFFERS, None, "our own money in buffers"),
+    Account(27, "FX_CLEARING", DEBIT, BUFFERS, None, "what conversions have left us with, in each currency"),
+    Account(28, "CONVERSION_FEES", DEBIT, BUFFERS, None, "what providers kept for converting"),
+)
+"""The accounts of the buffers, and what stands against them; the shard is the treasury's own."""
+
+FIXED = (*SHARED, *OF_BOOKS, *OF_VENUES, *[account._replace(shard=TREASURY_SHARD) for account in OF_BUFFERS])
 """The accounts that are always there; a new one takes the next id."""
 
 _KEPT_BY_VENUES = frozenset([account.code for account in OF_VENUES])

@@ -7,6 +7,8 @@ from typing import NamedTuple, TypeGuard
 
 from domain.messages.fields import Message
 from domain.messages.hedging import CollateralTransfer, HedgeOrder
+from domain.messages.provider import CancelReport, ConversionReport
+from domain.messages.treasury import ConversionCancel, ConversionRequest
 from domain.messages.venue import OrderReport, TransferReport
 from domain.outbox.lifecycle import REFUSED, Change, Kind, Request, Stage
 
@@ -43,7 +45,33 @@ TRANSFER = Kind(
     slot_by="venue",
     fact="balance",
 )
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (ORDER, TRANSFER)}
+CONVERSION = Kind(
+    name="conversion",
+    model=ConversionRequest,
+    report=ConversionReport,
+    client_id="client_conversion_id",
+    counterparty="provider",
+    answers={
+        "processing": "under_way",
+        "completed": "ended",
+        "failed": "ended",
+        "cancelled": "ended",
+        "not_sent": "never_arrived",
+    },
+    done="completed",
+    refused="failed",
+)
+CANCEL = Kind(
+    name="cancel",
+    model=ConversionCancel,
+    report=CancelReport,
+    client_id="client_cancel_id",
+    counterparty="provider",
+    answers={"pending": "under_way", "accepted": "ended", "too_late": "ended", "not_sent": "never_arrived"},
+    done="accepted",
+    refused="too_late",
+)
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (ORDER, TRANSFER, CONVERSION, CANCEL)}
 
 
 def is_request(value: object) -> TypeGuard[Request]:

@@ -24,6 +24,10 @@ class Refused(NamedTuple):
     reason: str
 
 
+STANDS = "stands for another request"
+"""Why a request is refused whose id has a row already: what was first asked for under it is out, and this one is not."""
+
+
 class Slot(NamedTuple):
     """What stands in the way of a reservation, by client ids: the row that is open in the slot, the newest word about one
     that ended there, and the row that the same decision has asked for already."""
@@ -52,7 +56,7 @@ def judge(request: Request, existing: Request | None, slot: Slot, now_ms: int, a
     """
     client_id = kind_of(request).client_id_of(request)
     if existing is not None:
-        return Reserved(client_id, True) if existing == request else Refused(f"{client_id} stands for another request")
+        return Reserved(client_id, True) if existing == request else Refused(f"{client_id} {STANDS}")
     reason = too_old(request.as_of, now_ms, age_max_ms) or _in_the_way(request, slot)
     return Refused(reason) if reason else Reserved(client_id, False)
 

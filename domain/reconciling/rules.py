@@ -12,7 +12,11 @@ from domain.messages.recon import Severity
 SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high", "critical")
 Bounds = tuple[int, int, int]
 
-BOUNDS: Mapping[str, Bounds] = {"USD": (100, 10_000, 100_000), "BTC": (2_000, 200_000, 2_000_000)}
+BOUNDS: Mapping[str, Bounds] = {
+    "USD": (100, 10_000, 100_000),
+    "USDC": (1_000_000, 100_000_000, 1_000_000_000),
+    "BTC": (2_000, 200_000, 2_000_000),
+}
 """Up to one dollar is low, up to a hundred medium, up to a thousand high; of bitcoin what that was at 50,000 dollars, so that no
 price changes how bad a break is."""
 

@@ -1,4 +1,5 @@
-"""The outside, simulated as pure state machines: an exchange with its account, terms and faults, all by seed.
+"""The outside, simulated as pure state machines: an exchange and a provider of conversions, each with its account, its terms and
+its faults, and the flows of customers, all by seed.
 
-Only simulated connectors and tests import this room.
+Only simulated connectors, benchmarks and tests import this room.
 """

@@ -23,5 +23,10 @@ def is_capped(amount: int, now_ms: int, acted: Sequence[Acted], caps: Caps) -> b
     """Whether an amount is too much for one action, or for the time that ends now, of which the first moment counts no
     more.
     """
+    return amount > room(now_ms, acted, caps)
+
+
+def room(now_ms: int, acted: Sequence[Acted], caps: Caps) -> int:
+    """Return the most that may be done now; below zero where more was done already than may be."""
     used = sum(one.amount for one in acted if one.at_ms > now_ms - caps.cycle_ms)
-    return amount > caps.action_max or used + amount > caps.cycle_max
+    return min(caps.action_max, caps.cycle_max - used)

@@ -108,13 +108,14 @@ def _legs(buffer: Buffer, sources: Sequence[Buffer], need: int, policy: BufferPo
     same = [source for source in sources if source.currency == buffer.currency]
     for source in (*same, *(source for source in sources if source.currency != buffer.currency)):
         how: How = "transfer" if source in same else "conversion"
-        amount = min(need, _may_give(source, how, policy))
+        amount = min(need, may_give(source, how, policy))
         if amount > 0 and (how == "transfer" or amount >= policy.ticket_min):
             need -= amount
             yield Leg(source.name, how, amount)
 
 
-def _may_give(source: Buffer, how: How, policy: BufferPolicy) -> int:
+def may_give(source: Buffer, how: How, policy: BufferPolicy) -> int:
+    """Return what a source may give, zero or less where it may give nothing."""
     if how == "transfer":
         return source.available - source.thresholds.target
     return source.available - (source.thresholds.min if policy.protect_source_min else 0)

@@ -21,7 +21,7 @@ from domain.treasury.fees import BASIS_POINTS
 from domain.treasury.health import Breaker, HealthPolicy, Tally, is_healthy
 
 ProviderStatus = Literal["active", "degraded", "inactive"]
-Direction = Literal["usdc_to_usd", "usd_to_usdc"]
+Direction = Literal["usdc_to_usd", "usd_to_usdc", "usd_to_usd"]
 Reason = Literal[
     "INACTIVE", "BREAKER_OPEN", "DEGRADED", "UNHEALTHY", "DIRECTION", "BELOW_MIN", "ABOVE_MAX", "DAILY_LIMIT", "ETA"
 ]

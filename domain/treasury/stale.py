@@ -20,7 +20,7 @@ Source: the treasury's document, defects 5, 17 and 18, and `settled` 18.
 from collections.abc import Mapping
 from typing import Literal
 
-from domain.treasury.job import JobState
+from domain.messages.treasury import JobState
 
 Enquiry = Literal["completed", "processing", "not_found", "failed", "cancelled", "unreachable"]
 StaleAction = Literal[
@@ -28,6 +28,8 @@ StaleAction = Literal[
 ]
 
 WITH_PROVIDER: frozenset[JobState] = frozenset(("provider_submitted", "provider_processing"))
+
+NOT_BOOKED: frozenset[JobState] = frozenset(("provider_completed", "ledger_updating"))
 
 _ANSWERS: Mapping[Enquiry, StaleAction] = {
     "completed": "complete",
@@ -50,3 +52,8 @@ def act_on_stale(submitted_at_ms: int, now_ms: int, enquiry: Enquiry | None, eta
     if enquiry == "processing":
         return "alert_only" if eta_ms is not None and now_ms - submitted_at_ms <= eta_ms else "escalate"
     return _ANSWERS[enquiry]
+
+
+def is_orphan(state: JobState, age_ms: int, stuck_ms: int, *, is_booked: bool) -> bool:
+    """Whether a job misses its posting: one that says it is completed, or that is done at its provider for too long."""
+    return not is_booked and (state == "completed" or (state in NOT_BOOKED and age_ms > stuck_ms))

@@ -24,7 +24,7 @@ from sinks.archive.lives import Named, outermost, stray
 from sinks.archive.manifest import ARCHIVE, FORMAT, about
 from sinks.archive.parquet import Duck, write_parquet
 from sinks.archive.snapshot import copy_rows, database_of
-from sinks.archive.tables import LEDGER, TREASURY, Kept
+from sinks.archive.tables import LATER, LEDGER, TREASURY, Kept
 from sinks.gauges import GaugeSink
 from sinks.ledger.export import snapshot
 from sinks.postgres import connect
@@ -34,7 +34,7 @@ BOOKS, STEP = "books", "keep"
 
 OF_BATCHES = tuple(kept for kept in LEDGER if "batch_id" in {one.name for one in kept.columns})
 (BATCH,) = (kept for kept in LEDGER if kept.folder == "ledger/batch")
-WHOLE = tuple(kept for kept in (*LEDGER, *TREASURY) if kept not in OF_BATCHES)
+WHOLE = tuple(kept for kept in (*LEDGER, *TREASURY, *LATER) if kept not in OF_BATCHES)
 KEPT_WHOLE = 2
 """Of so many moments the tables are kept that each has whole: who reads the newest has the time until the next but one."""
 

@@ -25,7 +25,7 @@ from sinks.archive.manifest import ARCHIVE, Filed, System, about, filed, open_ar
 from sinks.archive.moments import OF_BATCHES, WHOLE, dotted, is_whole, moments
 from sinks.archive.parquet import Duck, Lines, duck, holes_in, rows_in, write_parquet
 from sinks.archive.snapshot import sums
-from sinks.archive.tables import MESSAGES, Kept
+from sinks.archive.tables import LATER, MESSAGES, Kept
 
 KIND = "archive"
 
@@ -137,7 +137,9 @@ def _brought(archive: Path, folder: Path) -> tuple[Path, list[Placed]]:
 
 def _books(there: Sequence[Path]) -> Iterator[Placed]:
     for kept in WHOLE:
-        yield Placed(f"{kept.folder}/all.parquet", there[-1] / f"{dotted(kept)}.parquet")
+        path = there[-1] / f"{dotted(kept)}.parquet"
+        if kept not in LATER or path.exists():
+            yield Placed(f"{kept.folder}/all.parquet", path)
     for kept in OF_BATCHES:
         for moment in there:
             path = moment / f"{dotted(kept)}.parquet"
@@ -152,9 +154,9 @@ def _messages(archive: Path) -> Iterator[Placed]:
 
 
 def _missing(placed: Sequence[Placed]) -> Iterator[Kept]:
-    """Yield the tables of batches that had no row in any moment, and the columns of a message."""
+    """Yield the tables of batches that had no row in any moment, those that came later, and the columns of a message."""
     there = {one.path.rpartition("/")[0] for one in placed}
-    yield from (kept for kept in OF_BATCHES if kept.folder not in there)
+    yield from (kept for kept in (*OF_BATCHES, *LATER) if kept.folder not in there)
     yield MESSAGES
 
 

@@ -19,7 +19,7 @@ from domain.streams.records import RawMessage
 from sinks.archive.disk import sync
 from sinks.archive.manifest import Filed, Hole, System, filed, write_about, write_manifest
 from sinks.archive.parquet import Duck, Lines, duck, write_parquet
-from sinks.archive.tables import LEDGER, MESSAGES, TREASURY, Kept
+from sinks.archive.tables import LATER, LEDGER, MESSAGES, TREASURY, Kept
 from sinks.ledger.export import copied, copied_of, snapshot
 from sinks.postgres import Connection, connect
 
@@ -102,7 +102,7 @@ def _copied(dsn: str, scratch: Path, about: About) -> tuple[System, list[tuple[K
     """Copy all tables as text, of one moment that lasts no longer than that; nobody's dead rows wait for a compression."""
     copies: list[tuple[Kept, Path]] = []
     with connect(dsn, "reader", "snapshot") as connection, snapshot(connection):
-        for kept in (*LEDGER, *TREASURY):
+        for kept in (*LEDGER, *TREASURY, *LATER):
             copies.append((kept, scratch / f"{kept.folder.replace('/', '.')}.csv"))
             copy_rows(connection, *copies[-1])
         return System(about.cluster_id, database_of(connection)), copies

@@ -151,7 +151,45 @@ TREASURY = (
     ),
 )
 
+LATER = (
+    _of_treasury(
+        "threshold",
+        "id body origin login recorded_at_us",
+        """
+        SELECT id, body, origin, login, (extract(EPOCH FROM recorded_at) * 1000000)::BIGINT AS recorded_at_us
+        FROM treasury.threshold ORDER BY threshold.id
+        """,
+    ),
+    _of_treasury(
+        "provider",
+        "id body recorded_at_us",
+        """
+        SELECT id, body, (extract(EPOCH FROM recorded_at) * 1000000)::BIGINT AS recorded_at_us
+        FROM treasury.provider ORDER BY provider.id
+        """,
+    ),
+    _of_treasury(
+        "conversion_job",
+        "body posting_id recorded_at_us",
+        """
+        SELECT body, posting_id, (extract(EPOCH FROM recorded_at) * 1000000)::BIGINT AS recorded_at_us
+        FROM treasury.conversion_job ORDER BY job_id
+        """,
+    ),
+    _of_treasury(
+        "conversion_job_change",
+        "body posting_id recorded_at_us",
+        """
+        SELECT body, posting_id, (extract(EPOCH FROM recorded_at) * 1000000)::BIGINT AS recorded_at_us
+        FROM treasury.conversion_job_change ORDER BY job_id, conversion_job_change.sequence
+        """,
+    ),
+    _of_treasury("net_window", "body", "SELECT body FROM treasury.net_window ORDER BY buffer, since"),
+    _of_treasury("net_settlement", "body", "SELECT body FROM treasury.net_settlement ORDER BY until"),
+)
+"""Tables that folders of the first version do not have, each row the message that it was made of; what is not there is empty."""
+
 MESSAGES = Kept("topics", tuple(map(column, ("topic", "partition", "offset", "at_ms", "key", "value"))))
 """A message as the broker gave it. There may be a folder for each topic; here is an empty file, so that there is always one."""
 
-KEPT = (*LEDGER, *TREASURY, MESSAGES)
+KEPT = (*LEDGER, *TREASURY, *LATER, MESSAGES)

@@ -1,6 +1,7 @@
--- I8: every request was decided on: one decision asks for what it asks, of the same venue, at the same time; one
--- request for each.
--- A row is a request with what its decision says otherwise. Decisions of the last minute may be on their way.
+-- I8: every order and transfer was decided on: one decision asks for what it asks, of the same venue, at the same time;
+-- one request for each.
+-- A row is a request with what its decision says otherwise. Decisions of the last minute may be on their way. What is asked
+-- of providers belongs to jobs, see T6.
 -- By hand: as the head of views.sql shows.
 WITH asked AS (
     SELECT r.*, d.id AS found_id, d.venue, d.kind AS decided, d.action AS decided_action, d.amount AS decided_amount,
@@ -9,6 +10,7 @@ WITH asked AS (
         CAST(coalesce(r.body ->> '$.contracts', r.body ->> '$.amount_sats') AS DECIMAL(38, 0)) AS amount,
         count(*) OVER (PARTITION BY r.kind, r.decision_id) AS n_requests
     FROM request r LEFT JOIN decision d ON d.id = r.decision_id
+    WHERE r.kind IN ('order', 'transfer')
 ),
 compared AS (
     SELECT kind, client_id, decision_id, unnest([
@@ -29,5 +31,5 @@ compared AS (
 SELECT kind, client_id, one.name AS of_column, decision_id, one.expected AS expected, one.found AS found
 FROM compared WHERE one.expected IS DISTINCT FROM one.found
 ORDER BY kind, client_id, of_column;
--- figures: requests
-SELECT count(*) FROM request;
+-- figures: orders and transfers
+SELECT count(*) FROM request WHERE kind IN ('order', 'transfer');

@@ -63,6 +63,45 @@ SELECT * FROM read_parquet(getvariable('folder') || '/treasury/leg_refusal/*.par
 CREATE OR REPLACE VIEW gauge AS
 SELECT * FROM read_parquet(getvariable('folder') || '/treasury/gauge/*.parquet');
 
+-- Tables that folders of the first version do not have: there they are empty. A row is the message that it was made of.
+CREATE OR REPLACE MACRO later(name) AS TABLE
+SELECT TRY(CAST(body AS JSON)) AS said, recorded_at_us
+FROM read_parquet(getvariable('folder') || '/treasury/*/*.parquet', union_by_name = TRUE, filename = TRUE)
+WHERE contains(filename, '/treasury/' || name || '/');
+
+-- Conversion jobs: every step, and the newest of each as the table of jobs has it. Amounts in minor units of the source.
+CREATE OR REPLACE VIEW job_step AS
+SELECT said ->> '$.job_id' AS job_id, CAST(said ->> '$.sequence' AS BIGINT) AS sequence, said ->> '$.state' AS state,
+    said ->> '$.decision_id' AS decision_id, CAST(said ->> '$.attempt' AS BIGINT) AS attempt,
+    said ->> '$.source' AS source, said ->> '$.destination' AS destination,
+    CAST(said ->> '$.amount' AS DECIMAL(38, 0)) AS amount, said ->> '$.provider' AS provider,
+    said ->> '$.client_conversion_id' AS client_id, said ->> '$.provider_tx_id' AS provider_tx_id, said, recorded_at_us
+FROM later('conversion_job_change');
+CREATE OR REPLACE VIEW job AS
+SELECT said ->> '$.job_id' AS job_id, CAST(said ->> '$.sequence' AS BIGINT) AS sequence, said ->> '$.state' AS state,
+    said ->> '$.decision_id' AS decision_id, said ->> '$.source' AS source, said ->> '$.destination' AS destination,
+    CAST(said ->> '$.amount' AS DECIMAL(38, 0)) AS amount,
+    CAST(said ->> '$.amount' AS DECIMAL(38, 0))
+        * CASE said ->> '$.source' WHEN 'system_buffer_usdc' THEN 1 ELSE 10000 END AS micros,
+    said ->> '$.client_conversion_id' AS client_id, said ->> '$.provider_tx_id' AS provider_tx_id, said, recorded_at_us
+FROM later('conversion_job');
+
+-- What was asked of providers.
+CREATE OR REPLACE VIEW conversion AS
+SELECT client_id, counterparty AS provider, decision_id, state, stage, reserved_at_us,
+    body ->> '$.job_id' AS job_id, CAST(body ->> '$.attempt' AS BIGINT) AS attempt,
+    body ->> '$.source' AS source, body ->> '$.destination' AS destination,
+    body ->> '$.source_currency' AS source_currency, body ->> '$.destination_currency' AS destination_currency,
+    CAST(body ->> '$.amount' AS DECIMAL(38, 0)) AS amount
+FROM request WHERE kind = 'conversion';
+
+-- What was booked for conversions, and for what flowed.
+CREATE OR REPLACE VIEW converted AS
+SELECT t.tx_id, t.batch_id, t.template, t.source, t.source_offset, t.meta ->> '$.job_id' AS job_id,
+    t.meta ->> '$.client_id' AS client_id, t.meta ->> '$.provider' AS provider,
+    t.meta ->> '$.provider_tx_id' AS provider_tx_id
+FROM tx t WHERE t.template IN ('CONVERSION', 'BUFFER_TRANSFER') AND t.relation IS NULL;
+
 -- The topics ---------------------------------------------------------------------------------------------------------------
 
 CREATE OR REPLACE VIEW message AS
@@ -109,6 +148,47 @@ LEFT JOIN (
     FROM told WHERE topic = 'facts.corrections' GROUP BY ALL
 ) c ON c.topic = t.topic AND c.venue = t.said ->> '$.venue'
 WHERE t.topic IN ('venue.positions', 'venue.balances') AND (c.at_ms IS NULL OR t.at_ms > c.at_ms);
+
+-- How far the books of buffers had come.
+CREATE OR REPLACE VIEW passed_buffers AS
+SELECT min(least(gauge, as_of_us // 1000)) AS at_ms
+FROM gauge WHERE name = 'watermark_ms' AND step IN ('explain_conversions', 'book_buffers');
+
+-- When the messages of a partition begin: a broker forgets, and what came before is not looked for.
+CREATE OR REPLACE VIEW begun AS
+SELECT topic, topic || '/' || partition AS source, min("offset") AS first, min(at_ms) AS at_ms FROM message GROUP BY ALL;
+
+-- Words of providers that something was completed, with what was asked, and whether the amounts add up: it took what was
+-- asked; what it gave and kept is what that comes to at its rate, up or down to a minor unit; and a rate that is further
+-- from one than a hundredth is believed by people alone.
+CREATE OR REPLACE VIEW completed AS
+WITH heard AS (
+    SELECT t.source, t."offset", t.at_ms, t.said ->> '$.provider' AS provider, c.provider AS asked_provider,
+        t.said ->> '$.client_conversion_id' AS client_id, t.said ->> '$.provider_tx_id' AS provider_tx_id,
+        CAST(t.said ->> '$.source_amount' AS DECIMAL(38, 0)) AS taken,
+        CAST(t.said ->> '$.destination_amount' AS DECIMAL(38, 0)) AS given,
+        CAST(t.said ->> '$.fee_amount' AS DECIMAL(38, 0)) AS kept,
+        CAST(CAST(coalesce(t.said ->> '$.rate', '1') AS DECIMAL(24, 12)) * 1000000000000 AS HUGEINT) AS rate,
+        CASE c.source_currency WHEN 'USD' THEN 10000 ELSE 1 END AS source_micros,
+        CASE c.destination_currency WHEN 'USD' THEN 10000 ELSE 1 END AS destination_micros,
+        c.job_id, c.amount, c.source AS source_buffer, c.destination AS destination_buffer, c.source_currency,
+        c.destination_currency, c.reserved_at_us
+    FROM told t LEFT JOIN conversion c ON c.client_id = t.said ->> '$.client_conversion_id'
+    WHERE t.topic = 'provider.events' AND t.said ->> '$.state' = 'completed'
+),
+worth AS (
+    SELECT *, CAST(taken * source_micros AS HUGEINT) * rate AS exact, CAST(destination_micros AS HUGEINT) * 1000000000000 AS unit
+    FROM heard
+)
+SELECT *, coalesce(
+    provider = asked_provider AND taken = amount
+    AND given + kept BETWEEN exact // unit AND (exact + unit - 1) // unit
+    AND (
+        abs(rate - 1000000000000) * 100 <= 1000000000000
+        OR given + kept BETWEEN taken * source_micros // destination_micros
+            AND (taken * source_micros + destination_micros - 1) // destination_micros
+    ), FALSE) AS adds_up
+FROM worth;
 
 -- Derived ------------------------------------------------------------------------------------------------------------------
 

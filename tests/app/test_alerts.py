@@ -3,8 +3,11 @@
 The rules are read line by line, in the plain style in which they are written: a YAML reader is not among the dependencies.
 """
 
+import ast
 import re
 import shlex
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from typer.main import get_command
@@ -12,6 +15,7 @@ from typer.main import get_command
 from app.cli.main import app
 from app.reports.metrics import metrics
 from app.settings import Archive, Pairing
+from domain.treasury.telling import CRITICAL
 from sinks.migrations import migrate
 from sinks.postgres import connect
 from tests.app.reports.test_metrics import STATUS
@@ -51,6 +55,56 @@ def test_rules_rest_on_metrics_that_are_served() -> None:
     assert named <= families.keys()
     labels = {label for family in families.values() for sample in family.samples for label in sample.labels}
     assert set(re.findall(r"\$labels\.(\w+)", RULES)) | set(re.findall(r"\{(\w+)=", RULES)) <= labels
+
+
+def _told_by(path: Path) -> Iterator[str]:
+    """Every subject that a module tells alerts under: as an argument, by name, or in a pair that it yields."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            at = {"alert": 0, "_alert": 0, "_doubt": 1}.get(name, len(node.args))
+            yield from _texts(*node.args[at : at + 1], *(one.value for one in node.keywords if one.arg == "subject"))
+        if isinstance(node, ast.Yield) and isinstance(node.value, ast.Tuple):
+            yield from _texts(node.value.elts[0])
+
+
+def _texts(*nodes: ast.expr) -> Iterator[str]:
+    for node in nodes:
+        if isinstance(node, ast.Constant):
+            yield node.value
+        elif isinstance(node, ast.IfExp):
+            yield from _texts(node.body, node.orelse)
+
+
+TOLD = sorted(
+    {
+        subject
+        for room in ("domain/treasury", "connectors/providers", "flows")
+        for path in (ROOT / room).glob("*.py")
+        for subject in _told_by(path)
+    }
+)
+"""Every subject that the treasury and the gateway to its providers tell alerts under."""
+
+
+def test_the_walk_finds_subjects() -> None:
+    """Those that wake somebody are among what is found, and so are some that no list in the code has."""
+    assert CRITICAL <= set(TOLD)
+    assert {"provider_not_opened", "job_stale", "sweep_suggested", "vote_refused", "paid_twice"} <= set(TOLD)
+
+
+@pytest.mark.parametrize("subject", TOLD)
+def test_every_subject_of_the_treasury_is_in_the_runbook(subject: str) -> None:
+    """One entry says what it means."""
+    meant = [entry for entry, text in ENTRIES.items() if f"`{subject}`" in text.split("**Look.**")[0]]
+    assert 1 == len(meant), f"{subject} is meant in {meant}"
+
+
+def test_rules_name_what_the_treasury_says() -> None:
+    """Each subject in a rule is one that a part of the treasury tells under."""
+    named = {subject for text in re.findall(r'\{subject=~?"([^"]+)"\}', RULES) for subject in text.split("|")}
+    assert len(named) > 3
+    assert named <= set(TOLD)
 
 
 def test_a_leg_is_too_old_for_both_at_the_same_time() -> None:

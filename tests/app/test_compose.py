@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from typer.main import get_command
@@ -16,7 +17,7 @@ from app.cli.main import app
 from app.settings import CONFIG_VARIABLE, NO_FILE, read_settings
 from app.workers.worker import FLOWS
 from connectors.embedded.postgres import POSTGRES_SETTINGS
-from connectors.venue.simulated.process import LOOPBACK
+from connectors.serving import LOOPBACK
 from tests.app.surroundings import ROOT
 
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
@@ -39,13 +40,13 @@ def _listed(block: str, name: str) -> list[str]:
 
 
 def _variables() -> Iterator[tuple[str, str]]:
-    yield from re.findall(r"(?m)^ +(BALLAST_\w+): \"(.*)\"$", COMPOSE)
+    yield from ((name, value) for name, _, value in re.findall(r"(?m)^ +(BALLAST_\w+): ([\"'])(.*)\2$", COMPOSE))
 
 
 def test_services() -> None:
-    """A broker, a database, an exchange, and each flow as a worker of its own."""
+    """Broker, database, exchange, a provider of conversions, who takes in webhooks, and each flow as a worker of its own."""
     flows = set(FLOWS) - {"everything"}
-    assert {"kafka", "postgres", "migrate", "exchange", *flows} == SERVICES.keys()
+    assert {"kafka", "postgres", "migrate", "exchange", "provider", "webhooks", *flows} == SERVICES.keys()
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
@@ -58,17 +59,42 @@ def test_commands_are_those_of_the_program(name: str) -> None:
         told = [option for setting in POSTGRES_SETTINGS.items() for option in ("-c", "=".join(setting))]
         assert ["postgres", *told] == arguments
     else:
-        command = get_command(app).commands[arguments[0]]  # type: ignore[attr-defined]
-        context = command.make_context(arguments[0], arguments[1:])
-        assert [name] == (context.params.get("flows") or [name])
+        assert [name] == (_params(arguments).get("flows") or [name])
+
+
+def _params(typed: list[str]) -> dict[str, Any]:
+    """What the command line makes of what a service runs."""
+    command, arguments = get_command(app), list(typed)
+    while getattr(command, "commands", None):
+        command = command.commands[arguments.pop(0)]  # type: ignore[attr-defined]
+    params: dict[str, Any] = command.make_context(" ".join(typed), arguments).params
+    return params
 
 
 def test_the_exchange_is_where_workers_look_for_it() -> None:
     """It listens for other containers, at the port that the settings of the workers name."""
-    name, *arguments = _listed(SERVICES["exchange"], "command")
-    options = get_command(app).commands[name].make_context(name, arguments).params  # type: ignore[attr-defined]
+    options = _params(_listed(SERVICES["exchange"], "command"))
     assert LOOPBACK != options["host"]
     assert f"http://exchange:{options['port']}" == dict(_variables())["BALLAST_VENUES__SIMULATED__URL"]
+
+
+def test_a_simulated_provider_finds_who_takes_in_its_webhooks() -> None:
+    """It runs only where it is asked for, and posts under its own name, signed with what the other side has for it."""
+    provider, webhooks = (_params(_listed(SERVICES[name], "command")) for name in ("provider", "webhooks"))
+    assert ["simulated"] == _listed(SERVICES["provider"], "profiles")
+    assert f"http://webhooks:{webhooks['port']}/webhooks/{provider['name']}" == provider["webhook_url"]
+    assert LOOPBACK not in (provider["host"], webhooks["host"])
+    assert "environment: *settings" in SERVICES["provider"]
+    assert "<<: *settings" in SERVICES["webhooks"]
+    assert ["simulated"] == json.loads(dict(_variables())["BALLAST_PROVIDERS__SIMULATED__WEBHOOK_SECRETS"])
+
+
+@pytest.mark.parametrize("name", ["exchange", "provider", "webhooks"])
+def test_health_is_asked_where_it_is_told(name: str) -> None:
+    """A service that answers HTTP is asked at the port that it listens on, under the path that it has for that."""
+    path = {"webhooks": "healthz"}.get(name, "health")
+    port = _params(_listed(SERVICES[name], "command"))["port"]
+    assert f"http://127.0.0.1:{port}/{path}'" in _listed(SERVICES[name], "  test")[3]
 
 
 def test_variables_are_settings(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,7 +110,7 @@ def test_variables_are_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_nothing_is_published_beyond_loopback() -> None:
     """Ports of the host are bound to 127.0.0.1."""
     ports = [port for block in SERVICES.values() for port in _listed(block, "ports")]
-    assert len(ports) == 3
+    assert len(ports) == 4
     assert not [port for port in ports if not port.startswith("127.0.0.1:")]
 
 
@@ -92,7 +118,7 @@ def test_data_is_kept() -> None:
     """Whoever keeps something has a volume, and every volume is used."""
     used = [volume.split(":")[0] for block in SERVICES.values() for volume in _listed(block, "volumes")]
     declared = re.findall(r"(?m)^  (\w+):$", COMPOSE.split("\nvolumes:\n")[1])
-    assert sorted(declared) == sorted(used) == sorted(SERVICES.keys() - {"migrate"})
+    assert sorted(declared) == sorted(used) == sorted(SERVICES.keys() - {"migrate", "webhooks"})
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES.keys() - {"migrate"}))
@@ -102,7 +128,7 @@ def test_health_is_checked(name: str) -> None:
     if name in FLOWS:
         cmd, program, *arguments = _listed(SERVICES[name], "  test")
         assert ("CMD", "ballast") == (cmd, program)
-        params = get_command(app).commands[arguments[0]].make_context(arguments[0], arguments[1:]).params  # type: ignore[attr-defined]
+        params = _params(arguments)
         assert (True, name) == (params["health"], params["flow"])
 
 
@@ -131,7 +157,7 @@ def test_docker_compose_reads_it() -> None:
 def test_our_own_services_have_no_more_rights_than_they_need() -> None:
     """A root that cannot be written to, no capabilities, none to be gained; metrics are heard of beside the container."""
     worker = COMPOSE.split("x-worker: &worker")[1].split("\nx-")[0]
-    for block in (worker, SERVICES["migrate"], SERVICES["exchange"]):
+    for block in (worker, *(SERVICES[name] for name in ("migrate", "exchange", "provider", "webhooks"))):
         for line in ("read_only: true", 'cap_drop: ["ALL"]', 'security_opt: ["no-new-privileges:true"]'):
             assert line in block
     assert all("<<: *worker" in SERVICES[flow] for flow in set(FLOWS) - {"everything"})

@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from app.generated import settings_example
 from app.logs import without_secrets
 from app.places.places import Places, kafka_settings, named_dsn
-from app.settings import Settings, read_settings
+from app.settings import Provider, Settings, read_settings
 from app.workers.session import worker_env
 from connectors.kafka.source import KafkaSettings
 from domain.errors import ConfigError
 from domain.reconciling.items import Scope
+from domain.treasury.policy import Rules, TreasuryPolicy
 from tests.canary import CANARY
 
 FILE = f"""
@@ -151,6 +153,25 @@ def test_the_example_shows_every_setting_with_its_default() -> None:
             line = next(line for line in lines if line.startswith(f"# {key} ="))
             written = line.partition("=")[2].strip()
             assert (value, bool(value is not None)) == (_read(written), bool(written)), line
+
+
+def test_the_example_shows_what_is_said_of_a_provider() -> None:
+    """With the marks taken away and a name put in it is a section, with every setting that there is."""
+    block = settings_example().split("# [providers.NAME]\n")[1].split("\n\n")[0]
+    written = re.findall(r"(?m)^#   (\w+ = .+)$", block)
+    read = Settings.model_validate(tomllib.loads("\n".join(["[providers.due]", *written])))
+    assert list(Provider.model_fields) == [line.split(" = ")[0] for line in written]
+    assert {"due"} == read.providers.keys()
+
+
+@pytest.mark.parametrize("section", [TreasuryPolicy, Rules, Provider])
+def test_every_setting_of_the_treasury_says_what_it_means(section: type[BaseModel]) -> None:
+    """One that is no section of its own stands in the example under a line in words."""
+    lines = [line.lstrip("# ") for line in settings_example().splitlines()]
+    for name, field in section.model_fields.items():
+        if not isinstance(field.default, BaseModel):
+            assert field.description
+            assert any(line.startswith(f"{name} =") for line in lines[lines.index(field.description) :][1:2]), name
 
 
 def _tables(sections: dict[str, Any], above: str = "") -> Iterator[tuple[str, dict[str, Any]]]:

@@ -39,6 +39,6 @@ def settle(places: Places) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     with closing(Peek(places.kafka)) as peek, connect(places.dsn, "reader", "settling") as connection:
         waits_for = wait_until_settled(
-            lambda: look(connection, peek, 0), lambda: time.monotonic() < deadline, lambda _: None
+            lambda: look(connection, peek, 0, ["everything"]), lambda: time.monotonic() < deadline, lambda _: None
         )
     assert waits_for is None, f"not settled after {PATIENCE_SECONDS:.0f} s; waits for {waits_for}"

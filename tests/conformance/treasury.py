@@ -8,13 +8,29 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from domain.control.approvals import count
+from domain.control.states import Steps, refused_at
+from domain.ledger.accounts import CHART, Account
+from domain.ledger.journal import CREDIT, DEBIT, Entry, Outcome, Transaction
+from domain.ledger.memory import MemoryLedger
+from domain.messages.provider import ProviderEvent
+from domain.messages.treasury import ConversionRequest, JobChange, PositiveAmount
+from domain.postings.buffers import post_conversion
+from domain.streams.records import Record
+from domain.templates.buffers import buffer_flow
+from domain.templates.entries import moved, settled
+from domain.templates.transfer import transfer
 from domain.times import ms_of
+from domain.treasury import job as job_states
 from domain.treasury.backtest import backtest
 from domain.treasury.buffer import Buffer, Thresholds, missing, status
 from domain.treasury.caps import Acted, Caps, is_capped
+from domain.treasury.conversions import ConversionBook, ConversionDone, wrong_by
 from domain.treasury.decide import BufferPolicy, decide_buffer
 from domain.treasury.fees import cost_of, fee_of, gross_up
 from domain.treasury.health import (
@@ -27,13 +43,19 @@ from domain.treasury.health import (
     is_healthy,
     last_of,
 )
-from domain.treasury.job import walk
+from domain.treasury.job import is_late
+from domain.treasury.job_book import JobBook
+from domain.treasury.jobs import Job, accepted, done, mismatched, posted, tried_with
 from domain.treasury.netting import Obligation, net_obligations
+from domain.treasury.policy import TreasuryPolicy
 from domain.treasury.retries import BackOff, retry_at_ms
 from domain.treasury.selection import Direction, Provider, Wish, select
-from domain.treasury.stale import act_on_stale, is_stale
+from domain.treasury.stale import act_on_stale, is_orphan, is_stale
 from domain.treasury.threshold import critical_fractile, miller_orr, newsvendor, service_level, share_of_assets
 from domain.treasury.window import Flow, Span, net_window, sort_flows
+from domain.treasury.worth import CURRENCY_OF, MICROS_PER_UNIT, micros
+from domain.wallet import kyc, withdrawal
+from domain.wallet import transfer as transfer_states
 
 Given = dict[str, Any]
 
@@ -263,10 +285,216 @@ def rate_stats(given: Given) -> Given:
 
 def fsm_path(given: Given) -> Given:
     """How far a machine gets along a path."""
-    assert given["machine"] == "conversion_job", f"there is no machine {given['machine']} yet"
-    found = walk(given["path"])
-    answer = {"valid": found.refused_at is None, "rejected_at": found.refused_at}
-    return {**answer, "flag": "LATE_COMPLETION" if found.is_late else None}
+    at = refused_at(MACHINES[given["machine"]], given["path"])
+    late = given["machine"] == "conversion_job" and is_late(given["path"][: None if at is None else at])
+    return {"valid": at is None, "rejected_at": at, "flag": "LATE_COMPLETION" if late else None}
+
+
+def job_lifecycle(given: Given) -> Given:
+    """The states of a job, what it books, and what is in the buffers after it."""
+    told = given["job"]
+    request = ConversionRequest.model_construct(**_asked(told))
+    job = Job(told["id"], "d", "manual", told["source"], told["destination"], request.amount, request.amount, 0)
+    ledger, steps, at = _funded(given["balances_before"]), [job], [at_ms(time) for time, *_ in given["events"]]
+    booked, off = None, 0
+    for when, (_, word, *facts) in zip(at, given["events"], strict=True):
+        match word:
+            case "submitted":
+                out = tried_with(steps[-1], facts[0]["provider"], 0, when)
+                request = request.model_copy(update={"provider": out.provider, "client_conversion_id": out.client_id})
+                steps += [out, *accepted(out, out.client_id or "", is_processing=False)]
+            case "processing":
+                steps += accepted(steps[-1], request.client_conversion_id, is_processing=True)
+            case "provider_completed":
+                event = _completed(request, given["events"], facts[0], when)
+                off = wrong_by(request, event)
+                move = partial(mismatched, difference=off) if off else partial(done, received=0, fee=0)
+                steps += move(steps[-1], event.client_conversion_id, event.provider_tx_id, at_ms=when)
+                book = ConversionBook()
+                effects = book.apply(when, [Record(when, "x", n, one) for n, one in enumerate((request, event))])
+                booked = next(
+                    (post for n, one in enumerate(effects) if (post := post_conversion(Record(0, "x", n, one)))), None
+                )
+            case "ledger_posted":
+                assert booked is not None
+                assert ["posted"] == [str(one.outcome) for one in ledger.post([booked]).verdicts]
+                steps += posted(steps[-1])
+    states = [one.state for n, one in enumerate(steps) if not n or one.state != steps[n - 1].state]
+    return {
+        "statuses": states,
+        "ledger": [_entry(one) for one in booked.entries] if booked else [],
+        "balances_after": {name: text(_worth(ledger, name)) for name in given["balances_before"]},
+        "idempotency_key": f"conversion-{told['id']}",
+        "seconds_created_to_completed": (at[-1] - at[0]) // 1000,
+        "exception": {"type": steps[-1].error, "difference": text(micros(off, request.destination_currency) * MICRO)},
+    }
+
+
+MICRO = 10 ** (SCALE - 6)
+"""Units of a case in a micro-dollar."""
+
+
+def _asked(told: Given) -> Given:
+    source, destination = told["source"], told["destination"]
+    amount = units(told["amount"]) // MICRO // MICROS_PER_UNIT[CURRENCY_OF[source]]
+    said = {"source": source, "destination": destination, "amount": amount, "job_id": told["id"]}
+    return {**said, "source_currency": CURRENCY_OF[source], "destination_currency": CURRENCY_OF[destination]}
+
+
+def _completed(request: ConversionRequest, events: list[Any], facts: Given, when: int) -> ProviderEvent:
+    tx_id = next(one[2]["provider_tx_id"] for one in events if one[1] == "submitted")
+    source, destination = (MICROS_PER_UNIT[one] * MICRO for one in (request.source_currency, request.destination_currency))
+    return ProviderEvent(
+        provider=request.provider,
+        id=tx_id,
+        client_conversion_id=request.client_conversion_id,
+        provider_tx_id=tx_id,
+        state="completed",
+        source_amount=units(facts["source_amount"]) // source,
+        destination_amount=units(facts["destination_amount"]) // destination,
+        fee_amount=units(facts["fee"]) // destination,
+        via="poll",
+        as_of=when,
+    )
+
+
+def _funded(balances: Given) -> MemoryLedger:
+    ledger = MemoryLedger(CHART)
+    for name, amount in balances.items():
+        worth = units(amount) // MICRO // MICROS_PER_UNIT[CURRENCY_OF[name]]  # type: ignore[index]
+        currency = CURRENCY_OF[name]  # type: ignore[index]
+        at: Given = {"effective_at_ms": 0, "source": "x", "source_offset": 0}
+        ledger.post([buffer_flow(name, name, currency, worth, "funding", reverts=None, **at)] if worth else [])
+    return ledger
+
+
+def _worth(ledger: MemoryLedger, name: str) -> int:
+    return sum(
+        micros(one.settled, one.currency) * MICRO  # type: ignore[arg-type]
+        for one in ledger.balances()
+        if one.account == name.upper()
+    )
+
+
+def _entry(entry: Entry) -> Given:
+    account = entry.account.lower()
+    return {
+        "account": f"{account}:{entry.currency}" if account == "fx_clearing" else account,
+        "side": "debit" if entry.side == DEBIT else "credit",
+        "currency": entry.currency,
+        "amount": text(micros(entry.amount, entry.currency) * MICRO),  # type: ignore[arg-type]
+    }
+
+
+def idempotent_events(given: Given) -> Given:
+    """How often the same is done: a completion is booked once, a job is ordered once, a key is posted once."""
+    events = given["events"]
+    if events[0].startswith("provider_"):
+        return _words_of_a_provider(events)
+    if events[0].startswith("replenish:"):
+        book, at = JobBook(TreasuryPolicy()), 0
+        for name in events:
+            book.take((Job(name, "d", "manual", "system_buffer_fiat", "system_buffer_usdc", 1, 1, at),), at)
+        jobs = sum(isinstance(one, JobChange) for one in book.said())
+        return {"jobs": jobs, "duplicates_ignored": len(events) - jobs}
+    by_day = given.get("identity") == "trade_id_only"
+    names = [name.partition("@")[0] if by_day else name for name in events]
+    at_zero: Given = {"effective_at_ms": 0, "source": "x", "source_offset": 0}
+    posted_ = MemoryLedger(CHART).post(
+        [transfer(name, "TREASURY_WALLET", "NETWORK_FEES", "BTC", 1, **at_zero) for name in names]
+    )
+    outcomes = [str(verdict.outcome) for verdict in posted_.verdicts]
+    return {"applied": outcomes.count("posted"), "duplicates_ignored": outcomes.count("duplicate")}
+
+
+def _words_of_a_provider(events: list[str]) -> Given:
+    request = ConversionRequest.model_construct(
+        **_asked({"id": "J1", "source": "system_buffer_fiat", "destination": "system_buffer_usdc", "amount": "42000"})
+    )
+    out = tried_with(Job("J1", "d", "manual", request.source, request.destination, request.amount, 1, 0), "due", 0, 0)
+    request = request.model_copy(update={"provider": "due", "client_conversion_id": out.client_id})
+    job, book = accepted(out, out.client_id or "", is_processing=False)[-1], ConversionBook()
+    list(book.apply(0, [Record(0, "x", 0, request)]))
+    posted_, ignored = 0, 0
+    for n, (word, _, tx_id) in enumerate(event.partition(":") for event in events):
+        amounts = {"source_amount": "42000", "destination_amount": "42000", "fee": "0"}
+        event = _completed(request, [["", "submitted", {"provider_tx_id": tx_id}]], amounts, n)
+        event = event.model_copy(update={"state": word.removeprefix("provider_"), "provider_tx_id": tx_id})
+        effects = [one for one in book.apply(n, [Record(n, "x", n, event)]) if isinstance(one, ConversionDone)]
+        if event.state == "completed":
+            steps = done(job, event.client_conversion_id, tx_id, 0, 0, n)
+            steps += posted(steps[-1]) if steps else ()
+        else:
+            steps = accepted(job, event.client_conversion_id, is_processing=True)
+        job = steps[-1] if steps else job
+        posted_ += len(effects)
+        ignored += not effects and not steps
+    return {"ledger_transactions": posted_, "duplicates_ignored": ignored, "final_status": job.state}
+
+
+def recon_orphans(given: Given) -> Given:
+    """Which jobs say that they are done and have no posting."""
+    limit = given.get("stuck_after_minutes", 10)
+    found = []
+    for told in given["jobs"]:
+        age_ms = told.get("age_minutes", 0) * 60_000
+        if is_orphan(told["status"], age_ms, limit * 60_000, is_booked=told["ledger_tx"] is not None):
+            found.append({"entity": told["id"], "severity": "high", "amount": told["amount"]})
+    return {"exceptions": found}
+
+
+def posting_check(given: Given) -> Given:
+    """Whether the ledger takes entries, and what balances are then."""
+    if not all(_is_amount(units(amount)) for *_, amount in given["entries"]):
+        return {"accepted": False, "reason": "INVALID_AMOUNT", "balances_after": None}
+    accounts = {
+        name: Account(1000 + n, name, DEBIT, "Case", min_available=0 if name in given["non_negative"] else None)
+        for n, name in enumerate({**given["balances"], **{entry[0]: None for entry in given["entries"]}})
+    }
+    accounts["opening"] = Account(999, "opening", CREDIT, "Case")
+    held = {name: entry[2] for entry in given["entries"] for name in [entry[0]]}
+    sides = {"debit": DEBIT, "credit": CREDIT}
+    entries = [settled(name, currency, sides[side], units(amount)) for name, side, currency, amount in given["entries"]]
+    ledger = MemoryLedger(accounts.values())
+    opening = [
+        _posting(f"open {name}", *moved(held.get(name, "USD"), name, "opening", units(amount)))
+        for name, amount in given["balances"].items()
+        if units(amount)
+    ]
+    ledger.post(opening)
+    (verdict,) = ledger.post([_posting("asked", *entries)]).verdicts
+    accepted_ = verdict.outcome is Outcome.POSTED
+    after = {name: text(_settled(ledger, name)) for name in given["balances"]}
+    reason = None if accepted_ else REASONS.get(verdict.reason or "", verdict.reason)
+    return {"accepted": accepted_, "reason": reason, "balances_after": after if accepted_ else None}
+
+
+REASONS = {"unbalanced": "UNBALANCED", "one_legged": "UNBALANCED", "over_limit": "NEGATIVE_BALANCE"}
+
+
+def _is_amount(amount: int) -> bool:
+    """Whether a message may ask for so much; the ledger itself takes what is taken back, too."""
+    try:
+        TypeAdapter(PositiveAmount).validate_python(amount)
+    except ValidationError:
+        return False
+    return True
+
+
+def _posting(name: str, *entries: Entry) -> Transaction:
+    return Transaction(name, "CASE", 0, tuple(entries), name, "x", 0, "{}")
+
+
+def _settled(ledger: MemoryLedger, name: str) -> int:
+    return sum(one.settled for one in ledger.balances() if one.account == name)
+
+
+MACHINES: dict[str, Steps[Any]] = {
+    "conversion_job": job_states.STEPS,
+    "kyc": kyc.STEPS,
+    "transfer": transfer_states.STEPS,
+    "withdrawal": withdrawal.STEPS,
+}
 
 
 def stale_job(given: Given) -> Given:
@@ -344,13 +572,17 @@ TREASURY: dict[str, Callable[[Given], Any]] = {
     "conversion_cost": conversion_cost,
     "dynamic_threshold": dynamic_threshold,
     "fsm_path": fsm_path,
+    "idempotent_events": idempotent_events,
+    "job_lifecycle": job_lifecycle,
     "gross_up": gross_up_case,
     "multilateral_net": multilateral_net,
     "net_window": net_window_case,
     "policy_replay": policy_replay,
+    "posting_check": posting_check,
     "provider_health": provider_health,
     "provider_select": provider_select,
     "rate_stats": rate_stats,
+    "recon_orphans": recon_orphans,
     "retry_schedule": retry_schedule,
     "stale_job": stale_job,
 }

@@ -62,12 +62,12 @@ class Check(NamedTuple):
 
 def named_checks() -> list[Check]:
     """Return the checks that are SQL, in the order of their invariants."""
-    return sorted((check_in(path) for path in AUDIT.glob("I*.sql")), key=order)
+    return sorted((check_in(path) for path in AUDIT.glob("[IT][0-9]*.sql")), key=order)
 
 
-def order(check: Check) -> tuple[int, str]:
+def order(check: Check) -> tuple[str, int, str]:
     """Return what checks are sorted by."""
-    return int(check.name[1:].split("_")[0]), check.name
+    return check.name[0], int(check.name[1:].split("_")[0]), check.name
 
 
 def check_in(path: Path) -> Check:

@@ -12,7 +12,7 @@ from app.reports.audit.checks import BREACH, NOT_JUDGED, PASS, VIEWS, Check, Fin
 from domain.errors import ConfigError
 from sinks.archive.manifest import AGAIN, Opened, open_archive
 from sinks.archive.parquet import Duck, duck
-from sinks.archive.tables import KEPT
+from sinks.archive.tables import KEPT, LATER
 
 OF_PAIRING = frozenset((pairs.CHECK.name,))
 FIRST = "settings pair by the rule `first`, which depends on the order of arrival"
@@ -36,6 +36,8 @@ def look_into(opened: Duck, archive: Opened) -> None:
     """Make the views over a folder; ConfigError names the table that is not what an archive has."""
     opened.execute("SET VARIABLE folder = ?", [str(archive.folder)])
     for kept in KEPT:
+        if kept in LATER and not (archive.folder / kept.folder).is_dir():
+            continue
         files = f"{archive.folder}/{kept.folder}/{'**/' if kept.folder == 'topics' else ''}*.parquet"
         try:
             found = opened.execute("DESCRIBE SELECT * FROM read_parquet(?)", [files]).fetchall()

@@ -90,12 +90,22 @@ def _causes_of_transaction(records: Records, transaction: Node) -> Hops:
 
 
 def _causes_of_decision(_records: Records, decision: Node) -> Hops:
+    if "since" not in decision.facts:
+        return
     for row in decision.facts["since"]["named"]:
         yield Hop(_counted(decision.facts["since"]["by_time"]), "transaction", row["tx_id"])
 
 
+def _causes_of_job(_records: Records, job: Node) -> Hops:
+    yield Hop("orders", "decision", job.facts["decision_id"])
+
+
 def _causes_of_request(_records: Records, request: Node) -> Hops:
-    yield Hop("asks for", "decision", request.facts["decision_id"])
+    body = request.facts["body"]
+    if "job_id" in body:
+        yield Hop("is asked of a provider as", "job", body["job_id"])
+    else:
+        yield Hop("asks for", "decision", request.facts["decision_id"])
 
 
 def _effects_of_message(records: Records, message: Node) -> Hops:
@@ -163,7 +173,16 @@ def _counted(by_time: bool) -> str:
     return "is counted, by time, by" if by_time else "is counted by"
 
 
+def _effects_of_job(records: Records, job: Node) -> Hops:
+    for row in rows(records, "look_requests_of_job", id=job.id):
+        yield Hop("is asked of a provider as", "request", row["client_id"])
+
+
 def _effects_of_decision(records: Records, decision: Node) -> Hops:
+    if "since" not in decision.facts:
+        for row in rows(records, "look_jobs_of_decision", id=decision.id):
+            yield Hop("orders", "job", row["job_id"])
+        return
     for row in rows(records, "look_requests", id=decision.id):
         yield Hop("asks for", "request", row["client_id"])
 
@@ -179,6 +198,7 @@ CAUSES: dict[str, Callable[[Records, Node], Hops]] = {
     "transaction": _causes_of_transaction,
     "rejection": _causes_of_booking,
     "decision": _causes_of_decision,
+    "job": _causes_of_job,
 }
 EFFECTS: dict[str, Callable[[Records, Node], Hops]] = {
     "message": _effects_of_message,
@@ -186,4 +206,5 @@ EFFECTS: dict[str, Callable[[Records, Node], Hops]] = {
     "transaction": _effects_of_transaction,
     "rejection": _effects_of_rejection,
     "decision": _effects_of_decision,
+    "job": _effects_of_job,
 }

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from app.reports.explain.buffers import BUFFER, buffer_reasons
 from app.reports.explain.graph import Facts, Node
 from app.reports.explain.reasons import policy_of, reasons
 from app.reports.quarantine import shown, sorted_by_use
@@ -112,6 +113,16 @@ def find_request(records: Records, name: str) -> Node | None:
     return Node(found[0]["kind"], name, {**found[0], "changes": rows(records, "look_request_changes", id=name)})
 
 
+def find_job(records: Records, name: str) -> Node | None:
+    """Return a conversion job with every step of its life, by its key or by what its provider calls it."""
+    found = rows(records, "treasury_job", job_id=name)
+    if not found:
+        named = rows(records, "look_job_by_provider", id=name)
+        return find_job(records, named[0]["job_id"]) if named else None
+    told = {field: value for field, value in found[0].items() if not field.endswith("_whole")}
+    return Node("job", name, told | {"steps": rows(records, "treasury_job_changes", job_id=name)})
+
+
 def find_decision(records: Records, name: str) -> Node | None:
     """Return a decision with its reasons, and what had changed the liability since the one before."""
     found = rows(records, "look_decision", id=name)
@@ -119,6 +130,8 @@ def find_decision(records: Records, name: str) -> Node | None:
         return None
     decision = Decision.model_validate({field: found[0][field] for field in DECISION})
     told = {field: value for field, value in found[0].items() if field not in ("inputs", "policy_body")}
+    if decision.kind == BUFFER:
+        return Node("decision", name, {**told, **buffer_reasons(decision, found[0]["policy_body"])})
     since = _since(records, decision, records.watched.get(decision.book, LIABILITY))
     return Node("decision", name, {**told, **reasons(decision, policy_of(found[0]["policy_body"])), "since": since})
 
@@ -157,5 +170,6 @@ FINDERS: dict[str, Callable[[Records, str], Node | None]] = {
     "rejection": find_rejection,
     "decision": find_decision,
     "request": find_request,
+    "job": find_job,
 }
-"""By kind; what is found as a request is an order or a transfer."""
+"""By kind; what is found as a request is an order, a transfer, a conversion or a request to let go of one."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 from app.reports.explain.graph import Explained, Facts, Key, Node
 from app.reports.tables import unit_of
+from app.reports.treasury.words import whole
 
 BACK = {
     "led to": "was brought about by",
@@ -16,6 +17,8 @@ BACK = {
     "is counted by": "counts",
     "is counted, by time, by": "counts, by time,",
     "asks for": "was asked for by",
+    "orders": "was ordered by",
+    "is asked of a provider as": "is an attempt at",
     "is booked as": "is booked of",
     "moves the position by": "moves the position after",
     "is booked after all by": "books after all",
@@ -114,19 +117,36 @@ def _rejection(facts: Facts) -> str:
     return f"{facts['template']}, rejected by the ledger as {facts['reason']}"
 
 
+def _job(facts: Facts) -> str:
+    much = whole(facts["amount"], facts["source_currency"])
+    how = facts["state"] + (f" by {facts['provider']}" if facts["provider"] else "")
+    return f"{much} from {facts['source']} to {facts['destination']}, {how}, {facts['cause'].replace('_', ' ')}"
+
+
 def _decision(facts: Facts) -> str:
+    if "since" not in facts:
+        return f"{facts['action']} by {facts['rule']}, {facts['venue']} ({facts['book']}) as of {facts['as_of']}"
     much = "" if facts["unit"] == "none" else f" {facts['amount']} {facts['unit']}"
     return f"{facts['action']}{much} by {facts['rule']}, {facts['kind']} of book {facts['book']} as of {facts['as_of']}"
 
 
 def _request(facts: Facts) -> str:
     body = facts["body"]
+    if "job_id" in body:
+        return f"{_asked(facts['kind'], body)} at {facts['counterparty']}, {facts['state']}"
     what = body.get("action") or body.get("kind")
     much = f"{body['contracts']} contracts" if "contracts" in body else f"{body['amount_sats']} sats"
     return f"{what} {much} at {facts['counterparty']}, {facts['state']}"
 
 
+def _asked(kind: str, body: Facts) -> str:
+    if kind == "cancel":
+        return f"let go of {body['client_conversion_id']}"
+    return f"attempt {body['attempt']}: convert {whole(body['amount'], body['source_currency'])}"
+
+
 HEADLINES: dict[str, Callable[[Facts], str]] = {
+    "job": _job,
     "message": _message,
     "leg": _leg,
     "transaction": _transaction,
@@ -166,7 +186,29 @@ def _rejection_details(facts: Facts) -> Lines:
         yield f"{entry['account']} {entry['amount']} {unit_of(entry['currency'])}"
 
 
+def _job_details(facts: Facts) -> Lines:
+    for step in facts["steps"]:
+        tried = f", attempt {step['attempt']} at {step['provider']}" if step["provider"] else ""
+        why = f": {step['reason'] or step['error']}" if step["reason"] or step["error"] else ""
+        yield f"{step['as_of']} {step['state']}{tried}{why}"
+    if facts["received"] is not None:
+        currency = facts["destination_currency"]
+        yield f"received {whole(facts['received'], currency)}, and {whole(facts['fee'], currency)} were kept as the fee"
+
+
+def _buffer_details(facts: Facts) -> Lines:
+    yield facts["reason"]
+    yield f"policy {facts['policy']} {facts['policy_version']}"
+    yield from facts["inputs"]
+    yield from facts["arithmetic"]
+    yield from (f"refused: {refused}" for refused in facts["refused"])
+    yield from facts["nearest"]
+
+
 def _decision_details(facts: Facts) -> Lines:
+    if "since" not in facts:
+        yield from _buffer_details(facts)
+        return
     yield facts["reason"]
     repeated = f"; the decision before was repeated {_times(facts['repeats'])}" if facts["repeats"] else ""
     yield f"policy {facts['policy']} {facts['policy_version']}{repeated}"
@@ -209,6 +251,7 @@ def _request_details(facts: Facts) -> Lines:
 
 
 DETAILS: dict[str, Callable[[Facts], Lines]] = {
+    "job": _job_details,
     "message": _message_details,
     "leg": _leg_details,
     "transaction": _transaction_details,

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import httpx
 from pydantic import TypeAdapter, ValidationError
 
-from connectors.venue.port import NotFound, Refused, Unknown
+from connectors.answers import NotFound, Refused, Unknown
 from domain.messages.hedging import CollateralTransfer, HedgeOrder
 from domain.venue.account import ACCOUNT_EVENTS, AccountEvent, Balances, OrderState, Position, TransferState
 

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from connectors.venue.port import NotFound, Refused, Unknown
+from connectors.answers import NotFound, Refused, Unknown
 from connectors.venue.simulated.in_process import InProcessExchange
 from domain.simulated.faults import delay_ms_of
 from domain.venue.account import BAD_PARAMETER, AccountEvent, OrderAction, TransferKind

@@ -8,8 +8,8 @@ it is answered; what it keeps is what survives.
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from connectors.answers import NotFound, Refused, Unknown
 from connectors.clock import Clock
-from connectors.venue.port import NotFound, Refused, Unknown
 from domain.messages.hedging import CollateralTransfer, HedgeOrder
 from domain.simulated.exchange import SimulatedExchange
 from domain.simulated.faults import Faults, fault_of

@@ -10,19 +10,19 @@ ready; SIGTERM ends it with code 0.
 import argparse
 import asyncio
 import json
-import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from itertools import repeat
 from pathlib import Path
 
-import uvicorn
 from confluent_kafka import Producer
 
+from connectors import serving
 from connectors.clock import now_ms
+from connectors.serving import LOOPBACK, Say, listening, server_of
 from connectors.venue.simulated.http_api import application
 from connectors.venue.simulated.in_process import InProcessExchange
 from connectors.venue.simulated.prices import TICKS_PER_BAR, recorded_path, walk
@@ -35,7 +35,6 @@ from domain.simulated.exchange_terms import FUNDING_INTERVAL_MS, Account, Terms
 from domain.simulated.faults import Faults
 from domain.topics import MARKET_TICKS
 
-LOOPBACK = "127.0.0.1"
 KEEP_EVERY_MS = 1_000
 STOP_FLUSH_SECONDS = 2.0
 CALM_TICKS_PER_SECOND = 4.0
@@ -117,29 +116,9 @@ def _looping(prices: Path, ticks: int) -> Iterator[Decimal]:
         yield from recorded_path(prices)
 
 
-class _Server(uvicorn.Server):
-    """uvicorn ends by raising the signal again that ended it; here a SIGTERM is a normal end."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-Say = Callable[[int], None]
-"""Tells whoever has started it that it is ready, and on which port."""
-
-
 def run(options: argparse.Namespace, say: Say) -> None:
     """Bind, and serve until SIGTERM or Ctrl-C. ConfigError when the port cannot be had."""
-    # The protocol is named because asyncio turns off Nagle's algorithm (40 ms an answer) only where it is.
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((options.host, options.port))
-        except OSError as error:
-            why = f"the port {options.port} of {options.host} cannot be used: {error.strerror}"
-            msg = f"{why}; choose another one by --port, or stop whoever has it"
-            raise ConfigError(msg) from error
+    with listening(options.host, options.port) as listener:
         asyncio.run(serve(options, listener, say))
 
 
@@ -152,26 +131,15 @@ async def serve(options: argparse.Namespace, listener: socket.socket, say: Say) 
     market = Market(truth, kept, ticks, publish)
     path = price_path(options, ticks, truth.account.price_usd)
     market.tick(next(path, truth.account.price_usd or options.start_price))
-    server = _server(InProcessExchange(truth, now_ms, options.faults, market.keep))
+    server = server_of(application(InProcessExchange(truth, now_ms, options.faults, market.keep)))
     playing = asyncio.create_task(market.play(path, options.bars_per_second * TICKS_PER_BAR))
     playing.add_done_callback(lambda _: setattr(server, "should_exit", True))
-    announcing = asyncio.create_task(_announce(server, lambda: say(listener.getsockname()[1])))
-    await server.serve(sockets=[listener])
-    announcing.cancel()
+    await serving.serve(server, listener, say)
     await _ended(playing)
     kept.keep_all(truth, market.ticks)
     kept.close()
     if publish:
         publish.close()
-
-
-def _server(road: InProcessExchange) -> _Server:
-    """The HTTP server, which ends on SIGTERM and SIGINT."""
-    server = _Server(uvicorn.Config(application(road), log_level="warning", timeout_keep_alive=60, lifespan="off"))
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, setattr, server, "should_exit", True)
-    return server
 
 
 def _loaded(kept: TruthFile, options: argparse.Namespace) -> tuple[SimulatedExchange, int]:
@@ -181,12 +149,6 @@ def _loaded(kept: TruthFile, options: argparse.Namespace) -> tuple[SimulatedExch
         name = content_id("account", str(options.seed), str(now_ms()))[:8]
         return SimulatedExchange(options.terms, options.seed, Account(name=name)), 0
     return SimulatedExchange.restored(options.terms, options.seed, found[0]), found[1]
-
-
-async def _announce(server: uvicorn.Server, say: Callable[[], None]) -> None:
-    while not server.started:
-        await asyncio.sleep(0.002)
-    say()
 
 
 async def _ended(playing: "asyncio.Task[None]") -> None:

@@ -289,7 +289,7 @@ def test_a_second_one_over_the_same_folder(command: str, running: Running) -> No
 
 
 def test_settings_are_checked_without_starting_anything(ballast: Ballast, broker: str, tmp_path: Path) -> None:
-    """What is not the default is shown, secrets are not, and what cannot be reached is a sentence each, with code 78."""
+    """What is not the default is shown, whoever set it; secrets are not. Each thing out of reach is a sentence, with code 78."""
     (tmp_path / "mine.toml").write_text("[pairing]\nleg_age_max_seconds = 7\n[hedging.limits]\ntransfer_sats_max = 9\n")
     settings = {
         "BALLAST_KAFKA__BOOTSTRAP": broker,
@@ -306,6 +306,7 @@ def test_settings_are_checked_without_starting_anything(ballast: Ballast, broker
     assert {"pairing.leg_age_max_seconds": 7, "hedging.limits.transfer_sats_max": 9} == {
         name: value for name, value in told["changed"].items() if name.split(".")[0] in ("pairing", "hedging")
     }
+    assert (broker, f"http://{NOWHERE}") == (told["changed"]["kafka.bootstrap"], told["changed"]["venues.simulated.url"])
     assert {"postgres.dsn", "venues.simulated.url"} == told["troubles"].keys()
     assert 0 == ballast("check-config").code
 

@@ -17,6 +17,7 @@ from app.demo.demo import funding_interval_ms
 from app.demo.settle import REPEATED
 from app.reports.audit.judge import audit_folder
 from app.reports.invariants import CHECKS
+from app.reports.treasury.promises import CHECKS as PROMISES
 from connectors.embedded.postgres import embedded_postgres
 from connectors.venue.simulated.bars import Bar
 from domain.topics import ALL, DEALER_TRANSACTIONS
@@ -43,6 +44,7 @@ SUMMARY = {
     "waiting_legs",
     "holds",
     "hedge",
+    "treasury",
     "settled",
     "invariants",
 }
@@ -92,7 +94,7 @@ def test_the_summary(first: Shown) -> None:
 def test_every_promise_was_checked_and_kept(first: Shown) -> None:
     """The books were settled, all invariants pass, and none was left out."""
     assert first.summary["settled"] is True
-    assert dict.fromkeys(CHECKS, "pass") == first.summary["invariants"]
+    assert dict.fromkeys([*CHECKS, *PROMISES], "pass") == first.summary["invariants"]
 
 
 def test_the_archive_of_a_demo_passes_its_audit(first: Shown, second: Shown) -> None:
@@ -157,7 +159,7 @@ def test_the_ledger_survives(first: Shown, second: Shown) -> None:
     """A second demo over the same folder adds to the first one's books and changes nothing in them."""
     assert set(first.trades) < set(second.trades)
     assert len(second.trades) == second.summary["trades"]
-    assert dict.fromkeys(CHECKS, "pass") == second.summary["invariants"]
+    assert dict.fromkeys([*CHECKS, *PROMISES], "pass") == second.summary["invariants"]
 
 
 def test_every_topic_is_recorded(first: Shown) -> None:

@@ -20,7 +20,8 @@ from sinks.postgres import connect
 from tests.app.gauges import say
 
 SINCE_MS = 1_700_000_000_000
-ALL_PAST = dict.fromkeys(STEPS["everything"], SINCE_MS + 1)
+RUN = (*STEPS["everything"], *STEPS["treasury"])
+ALL_PAST = dict.fromkeys(RUN, SINCE_MS + 1)
 SEEN = {"USER_BUYS_USD posted": 7, "order filled": 1}
 QUIET = Look(SINCE_MS + 900, 0, ALL_PAST, {}, SEEN)
 
@@ -57,11 +58,10 @@ CASES: list[tuple[str, Look | None, Look, str | None]] = [
     (
         "a step was never heard of",
         QUIET,
-        QUIET._replace(come_to_ms={step: come for step, come in ALL_PAST.items() if step != "book"}),
+        QUIET._replace(come_to_ms=ALL_PAST | {"book": -1}),
         "the step book, which has said nothing yet",
     ),
     ("a step has passed no time", QUIET, QUIET._replace(come_to_ms=ALL_PAST | {"pair": -1}), "pair, which has said nothing"),
-    ("steps that are not ours do not count", QUIET, QUIET._replace(come_to_ms=ALL_PAST | {"stranger": 0}), None),
 ]
 
 
@@ -122,10 +122,10 @@ def test_a_worker_that_dies_meanwhile_ends_it(said: list[str]) -> None:
 @pytest.mark.broker
 @pytest.mark.postgres
 def test_a_look_sees_what_is_in_the_tables(broker: str, database: str) -> None:
-    """Gauges, and requests by kind and state, of which those that have not ended are open."""
+    """Gauges of the steps that are awaited, and requests by kind and state, of which those that have not ended are open."""
     prepare(database, KafkaSettings(broker))
     come_ms = now_ms()
-    say(database, Gauge("pair", "pair-00", "watermark_ms", come_ms), Gauge("pair", "pair-00", "late", 2))
+    say(database, *(Gauge(step, f"{step}-00", "watermark_ms", come_ms) for step in ("pair", "stranger")))
     order = HedgeOrder(
         client_order_id="o",
         decision_id="d",
@@ -139,7 +139,8 @@ def test_a_look_sees_what_is_in_the_tables(broker: str, database: str) -> None:
     with closing(PostgresOutbox(database, now_ms, ExecutionPolicy())) as outbox:
         outbox.reserve(order)
     with closing(Peek(KafkaSettings(broker))) as peek, connect(database, "reader", "test") as connection:
-        seen = look(connection, peek, 4)
+        seen = look(connection, peek, 4, ["liability"])
     assert come_ms <= seen.at_ms
-    assert (4, {"pair": come_ms}, {"order reserved": 1}) == (seen.undelivered, seen.come_to_ms, seen.open_requests)
+    assert (4, {"order reserved": 1}) == (seen.undelivered, seen.open_requests)
+    assert dict.fromkeys(STEPS["liability"], -1) | {"pair": come_ms} == seen.come_to_ms
     assert 1 == seen.seen["order reserved"]

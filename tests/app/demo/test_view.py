@@ -39,3 +39,21 @@ def test_a_gauge_is_green_within_its_band(value: str, style: str) -> None:
 def test_what_is_not_known_has_no_bar() -> None:
     """Without anything to compare with there is nothing to draw."""
     assert "-" == str(gauge(None, Decimal(1), Decimal(2)))
+
+
+def test_buffers_are_drawn_between_their_thresholds() -> None:
+    """Each with its level and in the colour of its status; and nothing of them where none is kept."""
+    row = {"buffer": "system_buffer_usdc", "currency": "USDC", "status": "CRITICAL_LOW", "min": 10, "target": 50, "max": 100}
+    own = {
+        "buffers": [row | {"available": 8_000_000, "position": 8}],
+        "jobs": {"completed": 3},
+        "providers": [{"provider": "due", "successes": 3, "failures": 1, "is_healthy": False}],
+    }
+    told = {"last_decisions": {}, "price_usd": "40000"}
+    table = picture(STATUS | told | {"treasury": STATUS["treasury"] | own}, LIMITS)
+    rows = dict(zip(*(column._cells for column in table.columns), strict=True))
+    assert "8.00 USDC" in str(rows["buffer_usdc"])
+    assert "red" == rows["buffer_usdc"].style
+    assert ("3 completed", "due 3 of 4 !") == (str(rows["conversions"]), str(rows["providers"]))
+    nothing = {"treasury": STATUS["treasury"] | {"buffers": []}}
+    assert "providers" not in [str(cell) for cell in picture(STATUS | told | nothing, LIMITS).columns[0]._cells]

@@ -17,8 +17,8 @@ from app.reports.ledger import reverse
 from app.reports.status import read_status
 from app.workers.session import Session
 from app.workers.supervisor import Group
+from connectors.answers import Unknown
 from connectors.clock import now_ms
-from connectors.venue.port import Unknown
 from domain.errors import ConfigError
 from domain.streams.records import RawMessage
 from domain.times import datetime_of

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.places.places import Places
-from app.reports.metrics import FAMILIES, NUMBERS, STEPS, WAITING, metrics, served
+from app.reports.metrics import BUFFER, FAMILIES, NUMBERS, PROVIDER, STATUSES, STEPS, WAITING, metrics, served
 from connectors.kafka.source import KafkaSettings
 from domain.errors import ConfigError
 
@@ -24,6 +24,22 @@ STATUS: dict[str, Any] = {
     "books_less_exchange": {"exposure_cents": -20_000},
     "breaks": {"high": 2},
     "breaks_oldest_seconds": {"high": 86_400},
+    "alerts_hour": {"unknown_job": 1},
+    "treasury": {
+        "control": "active",
+        "buffers": [
+            {
+                "buffer": "system_buffer_fiat",
+                "currency": "USD",
+                "status": "CRITICAL_LOW",
+                **dict(zip(BUFFER, (1, 2, 3, 4, 5, 6, 7, 8), strict=True)),
+            }
+        ],
+        "jobs": {"pending": 2, "completed": 40},
+        "stale_jobs": 1,
+        "day": {"completed": 19, "failed": 1, "average_seconds": 180},
+        "providers": [{"provider": "due", "status": "degraded", **dict.fromkeys(PROVIDER, 9)}],
+    },
     "steps": {"pair": {"behind_ms": 40, "silent_ms": 900, "late": 2, "held": 17}},
 }
 
@@ -51,7 +67,10 @@ def test_waiting_legs_have_count_worth_and_age() -> None:
 
 def test_counts_are_labelled() -> None:
     """Orders by state, messages and quarantined ones by topic, ages by what is told and of whom, differences by what of."""
-    labelled = {key: value for key, value in samples().items() if key[1] and key[1] != ("pair",)}
+    of_buffers = ("system_buffer_fiat", "due")
+    labelled = {
+        key: value for key, value in samples().items() if key[1] and key[1] != ("pair",) and key[1][0] not in of_buffers
+    }
     assert {
         ("ballast_orders", ("filled",)): 3,
         ("ballast_orders", ("open",)): 1,
@@ -62,8 +81,22 @@ def test_counts_are_labelled() -> None:
         ("ballast_books_less_exchange", ("exposure_cents",)): -20_000,
         ("ballast_breaks", ("high",)): 2,
         ("ballast_breaks_oldest_seconds", ("high",)): 86_400,
+        ("ballast_alerts_hour", ("unknown_job",)): 1,
+        ("ballast_jobs", ("pending",)): 2,
+        ("ballast_jobs", ("completed",)): 40,
+        ("ballast_conversions_day", ("completed",)): 19,
+        ("ballast_conversions_day", ("failed",)): 1,
     } == labelled
     assert set(FAMILIES) <= STATUS.keys()
+
+
+def test_buffers_and_providers_are_labelled_by_their_names() -> None:
+    """Every amount of a buffer, one status of four, and how a provider does; a number of jobs, and how long they take."""
+    told, buffer = samples(), "system_buffer_fiat"
+    assert {name: told[("ballast_buffer", (buffer, name))] for name in BUFFER} == dict(zip(BUFFER, range(1, 9), strict=True))
+    assert [1, 0, 0, 0] == [told[("ballast_buffer_status", (buffer, status))] for status in STATUSES]
+    assert {1, 9} == {told[(f"ballast_provider_{name}", ("due",))] for name in (*PROVIDER, "is_degraded")}
+    assert (1, 180) == (told[("ballast_stale_jobs", ())], told[("ballast_conversion_seconds", ())])
 
 
 def test_what_steps_say_is_labelled_by_step() -> None:

@@ -99,6 +99,15 @@ def test_a_flow_runs_while_its_steps_speak(places: Places) -> None:
     assert told["is_running"]
 
 
+def test_a_treasury_is_a_flow_once_it_was_heard_of(places: Places) -> None:
+    """Where none runs, nothing is missing; where one has run, it is told whether all of its steps still do."""
+    assert "treasury" not in read_status(places)["flows"]
+    say(places.dsn, Gauge("decide_buffers", "treasury-00", "watermark_ms", now_ms()))
+    assert not read_status(places)["flows"]["treasury"]["is_alive"]
+    say(places.dsn, *[Gauge(step, "s", "watermark_ms", now_ms()) for step in gauges.STEPS["treasury"]])
+    assert read_status(places)["flows"]["treasury"]["is_alive"]
+
+
 def test_all_of_the_database_is_of_one_moment(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is written while the status is read is in none of its numbers."""
     _lengthen(places.dsn, 1, 10)

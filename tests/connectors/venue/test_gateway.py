@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from connectors.answers import NotFound, Refused, Unknown
 from connectors.venue.gateway import START, Cursor, VenueGateway
-from connectors.venue.port import NotFound, Refused, Unknown
 from connectors.venue.simulated.in_process import InProcessExchange
 from domain.errors import InvariantError
 from domain.messages.fields import Message

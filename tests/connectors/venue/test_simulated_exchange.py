@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from connectors.venue.port import NotFound, Refused, Unknown
+from connectors.answers import NotFound, Refused, Unknown
 from connectors.venue.simulated.client import HttpExchange
 from connectors.venue.simulated.process import Market
 from connectors.venue.simulated.truth_file import TruthFile

@@ -6,6 +6,8 @@ from domain.ledger.accounts import (
     CHART,
     FIXED,
     LIABILITY,
+    OF_BOOKS,
+    OF_VENUES,
     Account,
     at_venue,
     book_accounts,
@@ -71,7 +73,9 @@ def test_a_chart_has_the_accounts_of_every_venue_and_book() -> None:
     codes = [account.code for account in accounts]
     assert len(FIXED) + 3 * 8 + 2 == len(codes) == len(set(codes))
     assert all(codes.index(account.parent) < codes.index(account.code) for account in accounts if account.parent)
-    assert {account.code for account in FIXED[12:]} == {account.parent for account in accounts if account.parent}
+    assert {account.code for account in (*OF_BOOKS, *OF_VENUES)} == {
+        account.parent for account in accounts if account.parent
+    }
 
 
 def test_what_has_no_id_gets_the_next_one() -> None:

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.messages.hedging import CollateralTransfer, HedgeOrder
-from domain.outbox.kinds import KINDS, ORDER, TRANSFER
+from domain.messages.treasury import ConversionCancel, ConversionRequest
+from domain.outbox.kinds import CANCEL, CONVERSION, KINDS, ORDER, TRANSFER
 from domain.outbox.lifecycle import (
     Ask,
     ExecutionPolicy,
@@ -32,6 +33,29 @@ REQUESTS = {
     ),
     TRANSFER: CollateralTransfer(
         decision_id="d", client_transfer_id="c", venue="sim", kind="deposit", amount_sats=5, based_on_sequence=4, as_of=900
+    ),
+    CONVERSION: ConversionRequest(
+        decision_id="d",
+        client_conversion_id="c",
+        job_id="j",
+        attempt=1,
+        provider="sim",
+        source="system_buffer_fiat",
+        destination="system_buffer_usdc",
+        source_currency="USD",
+        destination_currency="USDC",
+        amount=5,
+        based_on_sequence=4,
+        as_of=900,
+    ),
+    CANCEL: ConversionCancel(
+        decision_id="d",
+        client_cancel_id="c",
+        client_conversion_id="o",
+        job_id="j",
+        provider="sim",
+        based_on_sequence=4,
+        as_of=900,
     ),
 }
 

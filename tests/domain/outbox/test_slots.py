@@ -7,7 +7,7 @@ from domain.outbox.lifecycle import Request
 from domain.outbox.slots import FREE, Refused, Reserved, Slot, judge
 from tests.domain.outbox.test_lifecycle import REQUESTS
 
-ORDER, TRANSFER = REQUESTS.values()
+ORDER, TRANSFER, *_ = REQUESTS.values()
 NOW_MS, AGE_MAX_MS = 20_900, 20_000
 OTHER = HedgeOrder(
     decision_id="d", client_order_id="c", venue="sim", action="sell", contracts=-6, based_on_sequence=4, as_of=900

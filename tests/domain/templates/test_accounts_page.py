@@ -27,7 +27,7 @@ OF_ANY_ACCOUNT = {"TRANSFER", "HOLD", "CAPTURE", "VOID", "EXPIRE", "REVERSAL", "
 NO_TEMPLATES = {"CASH_FLOW", "EXCHANGE_POSITION", "FILL", "REBOOKING"}
 """Words that ids are made of."""
 
-UNITS = {"USD": "cents", "BTC": "satoshis", None: "minor units of any currency"}
+UNITS = {"USD": "cents", "USDC": "millionths", "BTC": "satoshis", None: "minor units of any currency"}
 SUMS = {**dict.fromkeys(OF_VENUES, "venue"), **dict.fromkeys(OF_BOOKS, "book")}
 
 

@@ -16,6 +16,7 @@ from domain.ledger.journal import Outcome, Transaction
 from domain.ledger.memory import MemoryLedger
 from domain.messages.venue import CashFlow
 from domain.templates.adjust_exchange_allocation import adjust_exchange_allocation
+from domain.templates.buffers import Converted, buffer_flow, conversion, revert_conversion
 from domain.templates.cash_flows import (
     CASH_FLOWS,
     collateral_moved,
@@ -75,7 +76,63 @@ def drawn(transaction: Transaction | None) -> list[str]:
     return [f"{e.currency} {side[e.side]} {e.account} {e.amount}" for e in transaction.entries]
 
 
+ON_CHAIN = Converted("due", "P1", "c", "j", "system_buffer_fiat", "USD", 100, "system_buffer_usdc", "USDC", 995_000, 5_000)
+TO_BROKER = ON_CHAIN._replace(destination="broker_operational", destination_currency="USD", destination_amount=99, fee=1)
+IN, OUT = "system_buffer_usdc", "system_buffer_fiat"
+
 TABLE: list[tuple[str, Transaction | None, list[str]]] = [
+    (
+        "BUFFER_FLOW",
+        buffer_flow("f", IN, "USDC", 5, "deposit", reverts=None, **AT),
+        ["USDC DR SYSTEM_BUFFER_USDC 5", "USDC CR CUSTOMER_FUNDS 5"],
+    ),
+    (
+        "BUFFER_FLOW",
+        buffer_flow("f", OUT, "USD", -5, "withdrawal", reverts=None, **AT),
+        ["USD DR CUSTOMER_FUNDS 5", "USD CR SYSTEM_BUFFER_FIAT 5"],
+    ),
+    (
+        "BUFFER_FLOW",
+        buffer_flow("f", "broker_operational", "USD", 5, "funding", reverts=None, **AT),
+        ["USD DR BROKER_OPERATIONAL 5", "USD CR TREASURY_CAPITAL 5"],
+    ),
+    (
+        "REVERT_BUFFER_FLOW",
+        buffer_flow("g", IN, "USDC", -5, "deposit", reverts="f", **AT),
+        ["USDC DR CUSTOMER_FUNDS 5", "USDC CR SYSTEM_BUFFER_USDC 5"],
+    ),
+    (
+        "CONVERSION",
+        conversion(ON_CHAIN, **AT),
+        [
+            "USD CR SYSTEM_BUFFER_FIAT 100",
+            "USD DR FX_CLEARING 100",
+            "USDC CR FX_CLEARING 1000000",
+            "USDC DR SYSTEM_BUFFER_USDC 995000",
+            "USDC DR CONVERSION_FEES 5000",
+        ],
+    ),
+    (
+        "REVERT_CONVERSION",
+        revert_conversion(ON_CHAIN, "it was returned", **AT),
+        [
+            "USD DR SYSTEM_BUFFER_FIAT 100",
+            "USD CR FX_CLEARING 100",
+            "USDC DR FX_CLEARING 1000000",
+            "USDC CR SYSTEM_BUFFER_USDC 995000",
+            "USDC CR CONVERSION_FEES 5000",
+        ],
+    ),
+    (
+        "BUFFER_TRANSFER",
+        conversion(TO_BROKER, **AT),
+        ["USD CR SYSTEM_BUFFER_FIAT 100", "USD DR BROKER_OPERATIONAL 99", "USD DR CONVERSION_FEES 1"],
+    ),
+    (
+        "REVERT_BUFFER_TRANSFER",
+        revert_conversion(TO_BROKER, "it was returned", **AT),
+        ["USD DR SYSTEM_BUFFER_FIAT 100", "USD CR BROKER_OPERATIONAL 99", "USD CR CONVERSION_FEES 1"],
+    ),
     ("RECONCILIATION", reconciliation(CORRECTION), ["BTC DR TREASURY_WALLET 5", "BTC CR NETWORK_FEES 5"]),
     (
         "RECONCILIATION",
@@ -211,7 +268,9 @@ def test_every_template_is_one_that_the_ledger_takes(name: str, transaction: Tra
     """What a template makes balances, over accounts of the chart in their currencies."""
     assert transaction is not None
     original = Origin(0, None, {key: -net for key, net in moved(transaction.entries).items()}, {})
-    assert Outcome.POSTED is fold(Books(ACCOUNTS, origins={"x": original}), [transaction]).verdicts[0].outcome
+    unlimited = {code: account._replace(min_available=None) for code, account in ACCOUNTS.items()}
+    books = Books(unlimited, origins={transaction.reverses or "x": original})
+    assert Outcome.POSTED is fold(books, [transaction]).verdicts[0].outcome
 
 
 @given(AMOUNTS, AMOUNTS)
@@ -307,6 +366,24 @@ NAMED_OUTSIDE: list[tuple[str, Transaction | None, list[Transaction | None], lis
         transfer("k", "A", "B", "BTC", 5, **AT),
         [transfer("k", "B", "C", "USD", 7, memo="m", **AT | OTHERWISE)],
         [transfer("l", "A", "B", "BTC", 5, **AT)],
+    ),
+    (
+        "a flow of a buffer by its id",
+        buffer_flow("f", IN, "USDC", 5, "deposit", reverts=None, **AT),
+        [buffer_flow("f", OUT, "USD", -7, "withdrawal", reverts=None, **AT | OTHERWISE)],
+        [
+            buffer_flow("g", IN, "USDC", 5, "deposit", reverts=None, **AT),
+            buffer_flow("f", IN, "USDC", -5, "deposit", reverts="g", **AT),
+        ],
+    ),
+    (
+        "a conversion by its provider, our id and its own",
+        conversion(ON_CHAIN, **AT),
+        [conversion(ON_CHAIN._replace(source_amount=7, fee=9), **AT | OTHERWISE)],
+        [
+            conversion(ON_CHAIN._replace(**other), **AT)
+            for other in ({"provider": "x"}, {"provider_tx_id": "P2"}, {"client_conversion_id": "d"})
+        ],
     ),
     (
         "a hold by its key",

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.treasury.job import JOB_STATES, LATE, STEPS, JobState, may_step, walk
+from domain.control.states import refused_at
+from domain.messages.treasury import JobState
+from domain.treasury.job import JOB_STATES, LATE, STEPS, is_late, may_step
 from domain.treasury.stale import WITH_PROVIDER, Enquiry, act_on_stale, is_stale
 
 PATHS = st.lists(st.sampled_from(JOB_STATES), min_size=1, max_size=9)
@@ -15,12 +17,12 @@ PATHS = st.lists(st.sampled_from(JOB_STATES), min_size=1, max_size=9)
 
 @given(PATHS)
 def test_a_path_is_walked_as_far_as_the_table_goes(path: list[JobState]) -> None:
-    """It is refused at the first step that is not in the table, and late if it came back from an end."""
-    found = walk(path)
+    """It is refused at the first step that is not in the table, and late if it came back from an end before that."""
     steps = list(pairwise(path))
     refused = [number for number, step in enumerate(steps, 1) if not may_step(*step)]
-    walked = steps[: refused[0] - 1] if refused else steps
-    assert found == (refused[0] if refused else None, any(before in LATE for before, _ in walked))
+    assert refused_at(STEPS, path) == (refused[0] if refused else None)
+    walked = path[: refused[0]] if refused else path
+    assert is_late(walked) == any(before in LATE for before in walked[:-1])
 
 
 def test_every_state_is_in_the_table_and_none_repeats_itself() -> None:

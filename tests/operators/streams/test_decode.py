@@ -10,14 +10,16 @@ from hypothesis import strategies as st
 from domain import topics
 from domain.errors import Rejection
 from domain.messages.dealer import DealerTransaction
-from domain.messages.fields import MESSAGE_BYTES_MAX
-from domain.messages.ledger import Crossing, Posting
+from domain.messages.fields import MESSAGE_BYTES_MAX, Message
+from domain.messages.ledger import Crossing
 from domain.messages.recon import Statement
+from domain.outbox.kinds import CANCEL, CONVERSION
 from domain.streams.records import Progress, RawBatch, RawMessage
 from domain.times import BITCOIN_BEGAN_MS
 from domain.topics import TOPICS, Topic
 from operators.streams.decode import DETAIL_MAX, Refused, decoder, parser
 from operators.streams.publish import encode
+from tests.domain.outbox.test_lifecycle import REQUESTS
 from tests.operators.test_announce import ORDER, TRANSFER
 from tests.words import (
     START_MS,
@@ -233,7 +235,7 @@ def test_what_contradicts_itself_is_refused_where_it_is_read(name: str) -> None:
     assert words in rejection.detail
 
 
-MESSAGES = {
+MESSAGES: dict[str, Message] = {
     "dealer.transactions": leg("b1", memo="JournalId:1"),
     "market.ticks": tick(),
     "venue.positions": position(-1_000_000),
@@ -244,7 +246,6 @@ MESSAGES = {
     "venue.cashflows": cash_flow("fee", -7),
     "ledger.balances": liability(5),
     "hedging.orders": ORDER,
-    "ledger.postings": Posting.model_validate_json(Posting.examples[0]).model_copy(update={"effective_at": START_MS}),
     "ledger.crossings": CROSSING,
     "hedging.transfers": TRANSFER,
     "facts.corrections": correction("venue.positions", VENUE),
@@ -259,7 +260,18 @@ MESSAGES = {
         closing=5,
         lines=(),
     ),
+    "treasury.conversions": REQUESTS[CONVERSION],
+    "treasury.cancels": REQUESTS[CANCEL],
 }
+
+
+def typed(topic: Topic[Any]) -> Message:
+    """The first example of what people type on a topic, as if it had happened at the start."""
+    message: Message = topic.model.model_validate_json(topic.model.examples[0])
+    return message.model_copy(update={topic.model.happened: START_MS})
+
+
+MESSAGES |= {topic.name: typed(topic) for topic in READ if topic.name not in MESSAGES}
 
 
 @pytest.mark.parametrize("topic", READ, ids=lambda topic: topic.name)

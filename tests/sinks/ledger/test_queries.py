@@ -56,6 +56,11 @@ PARAMETERS = {
     "after_ms": 0,
     "until_ms": START_MS,
     "break_id": None,
+    "buffer": None,
+    "job_id": "j1",
+    "provider": None,
+    "stale_seconds": 1800,
+    "period_seconds": 86400,
 }
 TIMES = [FIRST + timedelta(hours=hours) for hours in range(0, 100, 3)]
 EDGES = [FIRST + timedelta(days=0.5), FIRST + timedelta(days=1), FIRST + timedelta(hours=13), FIRST + timedelta(hours=29)]

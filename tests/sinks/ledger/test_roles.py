@@ -36,16 +36,27 @@ WRITES = {
         ledger.writer UPDATE, ledger.writer_beat INSERT, ledger.writer_beat UPDATE
     """,
     "ballast_api": """
-        ledger.account INSERT, ledger.account UPDATE, ledger.closed_period INSERT, treasury.correction INSERT,
-        treasury.correction UPDATE, ledger.velocity_limit INSERT, ledger.velocity_limit UPDATE, ledger.velocity_limit DELETE
+        ledger.account INSERT, ledger.account UPDATE, treasury.buffer_thresholds INSERT, treasury.buffer_thresholds UPDATE,
+        ledger.closed_period INSERT, treasury.correction INSERT, treasury.correction UPDATE,
+        ledger.velocity_limit INSERT, ledger.velocity_limit UPDATE, ledger.velocity_limit DELETE
     """,
     "ballast_executor": """
-        treasury.alert INSERT, treasury.decision INSERT, treasury.gauge INSERT, treasury.gauge UPDATE,
-        treasury.leg_refusal INSERT, treasury.policy INSERT, treasury.quarantine INSERT, treasury.recon_break INSERT,
-        treasury.recon_break UPDATE, treasury.recon_match INSERT, treasury.recon_match UPDATE, treasury.recon_report INSERT,
-        treasury.request INSERT, treasury.request UPDATE, treasury.request_change INSERT, treasury.statement INSERT
+        treasury.alert INSERT, treasury.buffer_level INSERT, treasury.buffer_level UPDATE, treasury.conversion_job INSERT,
+        treasury.conversion_job UPDATE, treasury.conversion_job_change INSERT, treasury.decision INSERT,
+        treasury.gauge INSERT, treasury.gauge UPDATE, treasury.leg_refusal INSERT, treasury.net_settlement INSERT,
+        treasury.net_settlement UPDATE, treasury.net_window INSERT, treasury.net_window UPDATE, treasury.policy INSERT,
+        treasury.provider INSERT, treasury.provider_health INSERT, treasury.provider_health UPDATE,
+        treasury.quarantine INSERT, treasury.recon_break INSERT, treasury.recon_break UPDATE, treasury.recon_match INSERT,
+        treasury.recon_match UPDATE, treasury.recon_report INSERT, treasury.request INSERT, treasury.request UPDATE,
+        treasury.request_change INSERT, treasury.statement INSERT, treasury.threshold INSERT
     """,
 }
+BUFFERS = """
+    treasury.threshold treasury.provider treasury.conversion_job treasury.conversion_job_change treasury.net_window
+    treasury.net_settlement treasury.buffer_level treasury.provider_health treasury.buffer_thresholds treasury.v_buffer_status
+    treasury.v_buffer_forecast treasury.v_conversion_jobs treasury.v_active_conversion_jobs treasury.v_stale_jobs
+    treasury.v_conversion_stats treasury.v_provider_health treasury.v_net_settlement
+"""
 READS = {
     "ballast_reader": ("ledger", "treasury"),
     "ballast_writer": ("ledger",),
@@ -143,6 +154,12 @@ REFUSED: list[tuple[str, LiteralString, str]] = [
     ("ballast_executor", "UPDATE treasury.recon_report SET breaks = 0", NO_RIGHT),
     ("ballast_api", "UPDATE treasury.correction SET amount = 9", NO_RIGHT),
     ("ballast_api", "UPDATE treasury.recon_break SET state = 'closed'", NO_RIGHT),
+    ("ballast_api", "INSERT INTO treasury.threshold (body, origin, login) VALUES ('{}', 'sql', 'eve')", NO_RIGHT),
+    ("ballast_api", "UPDATE treasury.buffer_thresholds SET origin = 'topic'", NO_RIGHT),
+    ("ballast_api", "DELETE FROM treasury.buffer_thresholds", "55000"),
+    ("ballast_executor", "UPDATE treasury.buffer_thresholds SET min = 1", NO_RIGHT),
+    ("ballast_executor", "UPDATE treasury.conversion_job SET created_at = now()", NO_RIGHT),
+    ("ballast_executor", "INSERT INTO treasury.threshold (body, origin, login) VALUES ('{}', 'sql', 'eve')", NO_RIGHT),
     ("ballast_migrator", "DELETE FROM treasury.request_change", "23001"),
 ]
 
@@ -204,11 +221,12 @@ def test_a_role_writes_what_its_work_needs_and_nothing_else(connection: Connecti
 @pytest.mark.parametrize("role", READS)
 def test_a_role_reads_whole_schemas_or_nothing(connection: Connection, role: str) -> None:
     """Every table and view of a schema, those of later migrations included, or none of them but the states of requests: whoever
-    starts looks whether one is missing. Who corrects a break reads it, and what was asked for."""
+    starts looks whether one is missing. Who corrects a break reads it, and what was asked for; who sets thresholds reads what
+    is known of buffers."""
     tables = names(connection, TABLES) + names(connection, VIEWS)
     may_start = role != NOBODY
     more = {"treasury.request_state"} if may_start else set()
-    more |= {"treasury.recon_break", "treasury.correction"} if role == "ballast_api" else set()
+    more |= {"treasury.recon_break", "treasury.correction", *BUFFERS.split()} if role == "ballast_api" else set()
     readable = [t for t in tables if t.split(".")[0] in READS[role] or t in more]
     asked = "SELECT n FROM unnest(%s::TEXT[]) n WHERE has_schema_privilege(%s, split_part(n, '.', 1), 'USAGE')"
     found = connection.execute(asked + " AND has_table_privilege(%s, n, 'SELECT')", (tables, role, role))

@@ -1,5 +1,5 @@
 """Books to audit, the same every time: the recorded demo as the flows book it, with the orders that it tells of, the holds of an
-office beside it, what a person took back, what was refused, and a closed period; and the topics that all of it came from."""
+office beside it, buffers, what a person took back, what was refused, and a closed period; and the topics that all came from."""
 
 from base64 import b64decode
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,7 +23,7 @@ from domain.messages.hedging import CollateralTransfer, HedgeOrder
 from domain.messages.ledger import Posting
 from domain.messages.ops import Quarantined
 from domain.messages.venue import OrderReport
-from domain.outbox.kinds import ORDER, TRANSFER
+from domain.outbox.kinds import CONVERSION, ORDER, TRANSFER
 from domain.outbox.lifecycle import Kind, Request
 from domain.postings.single import post_single
 from domain.postings.venue import post_fill
@@ -40,6 +40,7 @@ from sinks.migrations import migrate
 from sinks.outbox import PostgresOutbox
 from sinks.quarantine import QuarantineSink
 from tests.app.gauges import say
+from tests.app.reports.audit import buffers
 from tests.app.surroundings import open_database
 from tests.sinks.ledger.product import DEMO
 from tests.sinks.ledger.story import CHAIN_AGAIN, as_superuser
@@ -58,6 +59,7 @@ OFFICE = (
 POSTINGS = "ledger.postings"
 SEALED_UNTIL_MS = 1_795_613_670_000
 BATCH = 100
+STEPS = ("pair", "explain", "book", "book_singles", "explain_conversions", "book_buffers")
 
 _TIMES = (
     b"""
@@ -66,6 +68,8 @@ _TIMES = (
     ) + INTERVAL '1 second'
     """,
     b"UPDATE treasury.decision SET recorded_at = as_of",
+    b"UPDATE treasury.conversion_job SET recorded_at = as_of",
+    b"UPDATE treasury.conversion_job_change SET recorded_at = as_of",
     b"UPDATE treasury.gauge SET as_of = '2026-11-26 23:59Z'",
     CHAIN_AGAIN,
 )
@@ -108,9 +112,10 @@ def fill_books(dsn: str) -> None:
     reverse(dsn, booked[0].id, datetime_of(NEXT_DAY_MS), "was refunded")
     _keep_quarantined(dsn)
     _decide(dsn)
-    say(
-        dsn, *(Gauge(step, f"{step}-00", "watermark_ms", FOREVER_MS) for step in ("pair", "explain", "book", "book_singles"))
-    )
+    buffers.fill_buffers(dsn)
+    for request, words in buffers.requests():
+        _live(dsn, CONVERSION, request, words)
+    say(dsn, *(Gauge(step, f"{step}-00", "watermark_ms", FOREVER_MS) for step in STEPS))
     with psycopg.connect(dsn, autocommit=True) as connection:
         for statement in _TIMES:
             as_superuser(connection, statement)
@@ -239,9 +244,10 @@ def topics() -> Topics:
     told: dict[str, dict[int, list[RawMessage]]] = {}
     for (topic, partition), messages in recorded().items():
         told.setdefault(topic, {})[partition] = list(messages)
-    for message in replayed().outgoing:
-        kept = told.setdefault(message.topic, {}).setdefault(0, [])
-        kept.append(RawMessage(len(kept), message.at_ms, message.key, message.value))
+    said = [(one.topic, RawMessage(0, one.at_ms, one.key, one.value)) for one in replayed().outgoing]
+    for topic, message in (*said, *buffers.messages()):
+        kept = told.setdefault(topic, {}).setdefault(0, [])
+        kept.append(message._replace(offset=len(kept)))
     asked = [*office_postings(), _asked("no trip", BUDGET, WAGES, 100_000)]
     lines = [posting.model_dump_json().encode() for posting in asked]
     told[POSTINGS] = {0: [RawMessage(number, NEXT_DAY_MS, None, line) for number, line in enumerate(lines)]}

@@ -34,11 +34,13 @@ EARLY = """(SELECT min(tx_id::TEXT)::UUID FROM ledger.tx WHERE template = 'USER_
     AND tx_id NOT IN (SELECT cause_tx_id FROM ledger.tx WHERE relation = 'reverses'))"""
 FILL = "(SELECT max(tx_id::TEXT)::UUID FROM ledger.tx WHERE template = 'FILL_SOLD')"
 MOVE = "(SELECT max(tx_id::TEXT)::UUID FROM ledger.tx WHERE template = 'DECREASE_EXCHANGE_POSITION')"
-REVERSAL = "(SELECT tx_id FROM ledger.tx WHERE relation = 'reverses')"
+REVERSAL = "(SELECT tx_id FROM ledger.tx WHERE relation = 'reverses' AND source = 'console/reversals')"
 PART = "(SELECT tx_id FROM ledger.tx WHERE relation = 'captures' AND NOT is_final)"
 VOID = "(SELECT tx_id FROM ledger.tx WHERE relation = 'voids')"
 DONE = "(SELECT min(client_id) FROM treasury.request WHERE kind = 'order' AND state = 'filled')"
 ACTING = "(SELECT decision_id FROM treasury.request WHERE client_id = " + DONE + ")"
+JOB = "(SELECT min(job_id) FROM treasury.conversion_job WHERE job_id LIKE 'replenish:%')"
+ORDERED = "(SELECT decision_id FROM treasury.conversion_job WHERE job_id = " + JOB + ")"
 
 
 class Case(NamedTuple):
@@ -246,7 +248,7 @@ IN_THE_DATABASE = {
         (*HASHES, BODIES),
     ),
     "a seal says more": Case(
-        """UPDATE ledger.closed_period SET manifest = jsonb_set(manifest, '{days,0,transactions}', '1')
+        """UPDATE ledger.closed_period SET manifest = jsonb_set(manifest, '{days,-1,transactions}', '1')
            RETURNING closed_until::DATE::TEXT""",
         SEALED,
     ),
@@ -264,7 +266,7 @@ IN_THE_DATABASE = {
         ("I5_every_account_is_what_its_history_tells",),
     ),
     "what was rejected is booked": Case(
-        """UPDATE ledger.tx SET tx_id = (SELECT tx_id FROM ledger.reject) WHERE relation = 'reverses' RETURNING tx_id""",
+        f"UPDATE ledger.tx SET tx_id = (SELECT tx_id FROM ledger.reject) WHERE tx_id = {REVERSAL} RETURNING tx_id",
         "I2_every_id_has_one_verdict",
         (
             "I3_every_transaction_is_whole",
@@ -300,7 +302,7 @@ IN_THE_DATABASE = {
     ),
     "a transaction is reversed twice": Case(
         f"""UPDATE ledger.tx SET relation = 'reverses', is_final = TRUE, cause_tx_id = (SELECT cause_tx_id FROM ledger.tx
-            WHERE relation = 'reverses') WHERE tx_id = {PART} RETURNING cause_tx_id""",
+            WHERE tx_id = {REVERSAL}) WHERE tx_id = {PART} RETURNING cause_tx_id""",
         "I14_every_transaction_is_reversed_once",
         (
             *HASHES,
@@ -447,8 +449,77 @@ IN_THE_DATABASE = {
         f"UPDATE treasury.decision SET inputs = inputs || '{{\"trading_equity_sats\": 100}}' WHERE id = {ACTING} RETURNING id",
         "I13_no_sale_takes_leverage_over_its_bound",
     ),
+    "a provider was asked again before the first one had ended": Case(
+        f"""UPDATE treasury.request_change SET changed_at = changed_at + INTERVAL '1 hour'
+            WHERE state = 'failed' AND client_id = (SELECT client_id FROM treasury.request
+                WHERE kind = 'conversion' AND body ->> 'job_id' = {JOB} AND body ->> 'attempt' = '1')
+            RETURNING client_id""",
+        "T2_one_attempt_is_open_at_a_time",
+    ),
+    "a job is of another window than its key": Case(
+        f"""WITH steps AS (UPDATE treasury.conversion_job_change SET body = jsonb_set(body, '{{window_end}}', '1699999200000')
+                WHERE job_id = {JOB})
+            UPDATE treasury.conversion_job SET body = jsonb_set(body, '{{window_end}}', '1699999200000')
+            WHERE job_id = {JOB} RETURNING job_id""",
+        "T2_every_job_has_a_key_of_its_own",
+    ),
+    "a job is booked and does not say so": Case(
+        f"""WITH gone AS (DELETE FROM treasury.conversion_job_change WHERE job_id = {JOB} AND state = 'completed')
+            UPDATE treasury.conversion_job j SET body = (SELECT c.body FROM treasury.conversion_job_change c
+                WHERE c.job_id = j.job_id AND c.state = 'ledger_updating')
+            WHERE job_id = {JOB} RETURNING job_id""",
+        "T4_a_job_is_completed_when_its_posting_is_there",
+    ),
+    "a job says it is completed by another conversion": Case(
+        f"""WITH last AS (UPDATE treasury.conversion_job_change SET body = jsonb_set(body, '{{provider_tx_id}}', '"P7"')
+                WHERE job_id = {JOB} AND state = 'completed')
+            UPDATE treasury.conversion_job SET body = jsonb_set(body, '{{provider_tx_id}}', '"P7"')
+            WHERE job_id = {JOB} RETURNING job_id""",
+        "T4_a_job_is_completed_when_its_posting_is_there",
+    ),
+    "a step of a job is gone": Case(
+        f"DELETE FROM treasury.conversion_job_change WHERE job_id = {JOB} AND sequence = 3 RETURNING job_id",
+        "T4_every_job_takes_its_steps_in_order",
+    ),
+    "a job takes a step that there is not": Case(
+        f"""UPDATE treasury.conversion_job_change SET body = jsonb_set(body, '{{state}}', '"cancelled"')
+            WHERE job_id = {JOB} AND sequence = 3 RETURNING job_id""",
+        "T4_every_job_takes_its_steps_in_order",
+    ),
+    "a job was for less at first": Case(
+        f"""UPDATE treasury.conversion_job_change SET body = jsonb_set(body, '{{amount}}', '1')
+            WHERE job_id = {JOB} AND sequence = 1 RETURNING job_id""",
+        "T4_every_job_takes_its_steps_in_order",
+    ),
+    "a decision orders more than its jobs": Case(
+        f"UPDATE treasury.decision SET amount = amount + 10000 WHERE id = {ORDERED} RETURNING id",
+        "T5_every_decision_to_convert_has_its_jobs",
+    ),
+    "a decision that was only tried is carried out": Case(
+        f"UPDATE treasury.decision SET book = 'shadow' WHERE id = {ORDERED} RETURNING id",
+        "T5_every_decision_to_convert_has_its_jobs",
+        ("T6_every_request_to_a_provider_has_its_job",),
+    ),
+    "a buffer needed less than was decided": Case(
+        f"UPDATE treasury.decision SET inputs = jsonb_set(inputs, '{{need}}', '1') WHERE id = {ORDERED} RETURNING id",
+        "T5_every_decision_about_a_buffer_follows_from_its_inputs",
+    ),
+    "what is on its way was ordered again": Case(
+        f"""UPDATE treasury.decision SET inputs = jsonb_set(inputs, ARRAY[venue, '1'], '90000000000') WHERE id = {ORDERED}
+            RETURNING id""",
+        "T5_every_decision_about_a_buffer_follows_from_its_inputs",
+    ),
+    "nobody decided a job": Case(
+        f"DELETE FROM treasury.decision WHERE id = {ORDERED} RETURNING id",
+        "T6_every_request_to_a_provider_has_its_job",
+    ),
+    "a provider was asked for another amount than its job orders": Case(
+        f"""UPDATE treasury.request SET body = jsonb_set(body, '{{amount}}', '7')
+            WHERE kind = 'conversion' AND state = 'failed' AND body ->> 'job_id' = {JOB} RETURNING client_id""",
+        "T6_every_request_to_a_provider_has_its_job",
+    ),
     "a policy is not kept": Case(
-        "DELETE FROM treasury.policy RETURNING version",
+        "DELETE FROM treasury.policy WHERE body::JSONB ? 'rules' RETURNING version",
         "I12_every_decision_has_its_inputs_and_policy",
     ),
 }
@@ -524,6 +595,41 @@ IN_THE_FOLDER = {
         turned('"amount":5000000', '"amount":5000001', "0"),
         "I15_every_single_posting_books_what_its_message_says",
         "budget",
+    ),
+    "a flow has another amount": Message(
+        "treasury.flows/0-0-41",
+        turned('"amount":-300000000', '"amount":-300000001', "5"),
+        "T1_every_posting_of_a_flow_books_what_flowed",
+        "w3",
+    ),
+    "a flow is another one": Message(
+        "treasury.flows/0-0-41",
+        turned('"id":"w3"', '"id":"w33"', "5"),
+        "T1_every_flow_is_booked_once",
+        "w33",
+        ("T1_every_posting_of_a_flow_books_what_flowed",),
+    ),
+    "a provider gave less than was booked": Message(
+        "provider.events/0-0-3",
+        turned('"destination_amount":', '"destination_amount":1', "1"),
+        "T3_every_posting_of_a_conversion_is_what_its_provider_did",
+        "zerohash",
+    ),
+    "a provider did another conversion": Message(
+        "provider.events/0-0-3",
+        turned('"provider_tx_id":"P2"', '"provider_tx_id":"P9"', "1"),
+        "T3_every_completed_conversion_is_booked_once",
+        "P9",
+        ("T3_every_posting_of_a_conversion_is_what_its_provider_did",),
+    ),
+    "somebody else told a conversion": Message(
+        "ops.controls/0-0-0", turned("anna", "eve"), "T6_every_request_to_a_provider_has_its_job", "manual:c1"
+    ),
+    "somebody who asked agreed as well": Message(
+        "gov.approvals/0-0-0",
+        turned("boris", "anna"),
+        "T6_what_waits_for_approval_is_asked_for_when_others_agreed",
+        "manual:c1",
     ),
     "a message is no JSON": Message(
         "venue.orders/0-0-131", turned("{", "", "5"), "I1_every_unreadable_message_is_in_quarantine", "5"

@@ -1,0 +1,194 @@
+"""What a webhook says of a conversion: the body of one kind of provider, as the word that all of them come to.
+
+A function of bytes and nothing else. What cannot be read is a value that says why: a status that nobody knows is never
+guessed, an amount finer than its currency's minor unit is never rounded, and a key that stands twice has no meaning.
+
+| kind | names the word | our id of the conversion | ends it says |
+|---|---|---|---|
+| http | `id` | `client_conversion_id` | all, with their amounts |
+| due | `id` of the event | `memo` of a side of the transfer | all, with their amounts |
+| zerohash | `trade_id/trade_state` | `client_trade_id` | none: fees are no part of it, so what came of a trade is asked for |
+
+Other parts of Due and Zero Hash tell of other things (their accounts, our balances). Those are not read either.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+from typing import Any, Literal, NamedTuple
+
+from pydantic import ValidationError
+
+from domain.messages.provider import ProviderEvent
+from domain.money import DECIMALS, decimal_from_text, is_price
+from domain.times import parse_ms
+
+Kind = Literal["http", "due", "zerohash"]
+Body = Mapping[str, Any]
+
+
+class Unreadable(NamedTuple):
+    """Why a body says nothing of a conversion."""
+
+    reason: str
+    detail: str
+
+
+class _No(ValueError):  # noqa: N818 - the word of the field
+    """Carries the reason from where it is found to the one place that returns it."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+def read(kind: Kind, provider: str, body: bytes) -> ProviderEvent | Unreadable:
+    """Return what a provider says, or why that cannot be known."""
+    try:
+        said = _READERS[kind](_object(body))
+        return ProviderEvent.model_validate({**said, "provider": provider, "via": "webhook"})
+    except _No as no:
+        return Unreadable(no.reason, str(no))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        return Unreadable("invalid", f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
+
+
+def due_sent_ms(body: bytes) -> int | Unreadable:
+    """Return when Due sent an event, this time or for the first time."""
+    try:
+        event = _object(body)
+        return parse_ms(_of(event, "attemptedAt" if "attemptedAt" in event else "occurredAt", str))
+    except _No as no:
+        return Unreadable(no.reason, str(no))
+    except (ValueError, OverflowError) as error:
+        return Unreadable("invalid", str(error)[:200])
+
+
+def _http(body: Body) -> dict[str, Any]:
+    """The body has the fields of the word, in minor units, and may have more."""
+    fields = ("id", "client_conversion_id", "provider_tx_id", "state", "error", "rate")
+    amounts = ("source_amount", "destination_amount", "fee_amount")
+    return {name: body.get(name) for name in (*fields, *amounts)} | {"as_of": body.get("at_ms")}
+
+
+_DUE_STATES: Mapping[str, str] = {
+    "awaiting_funds": "processing",
+    "funds_received": "processing",
+    "payment_submitted": "processing",
+    "payment_processed": "completed",
+    "failed": "failed",
+    "refunded": "failed",
+    "canceled": "cancelled",
+}
+
+
+def _due(body: Body) -> dict[str, Any]:
+    _expect(body, "type", "transfer.status_changed")
+    transfer = _of(body, "data", dict)
+    source, destination = _of(transfer, "source", dict), _of(transfer, "destination", dict)
+    state = _state(transfer, "status", _DUE_STATES)
+    said = {
+        "id": _of(body, "id", str),
+        "client_conversion_id": _of(destination if destination.get("memo") else source, "memo", str),
+        "provider_tx_id": _of(transfer, "id", str),
+        "state": state,
+        "error": transfer["status"] if state in ("failed", "cancelled") else None,
+        "as_of": _of(body, "occurredAt", str),
+    }
+    return said | _due_amounts(transfer, source, destination) if state == "completed" else said
+
+
+def _due_amounts(transfer: Body, source: Body, destination: Body) -> dict[str, Any]:
+    """Return what was moved; one fee is told on both sides, in the currency of each, and counts in the destination's."""
+    return {
+        "source_amount": _amount(source, "amount", "currency"),
+        "destination_amount": _amount(destination, "amount", "currency"),
+        "fee_amount": _amount(destination, "totalFee" if destination.get("totalFee") else "fee", "currency"),
+        "rate": _rate(transfer.get("fxRate")),
+    }
+
+
+_ZEROHASH_STATES: Mapping[str, str] = dict.fromkeys(("accepted", "active", "terminated"), "processing")
+
+
+def _zerohash(body: Body) -> dict[str, Any]:
+    trade = _of(body, "trade_id", str)
+    return {
+        "state": _state(body, "trade_state", _ZEROHASH_STATES),
+        "id": f"{trade}/{body['trade_state']}",
+        "client_conversion_id": _of(body, "client_trade_id", str),
+        "provider_tx_id": trade,
+        "as_of": _of(body, "timestamp", int),
+    }
+
+
+_READERS: Mapping[Kind, Callable[[Body], dict[str, Any]]] = {"http": _http, "due": _due, "zerohash": _zerohash}
+
+
+def _object(body: bytes) -> Body:
+    try:
+        found = json.loads(body.decode(), parse_float=Decimal, parse_constant=_no_number, object_pairs_hook=_unique)
+    except _No:
+        raise
+    except UnicodeDecodeError as error:
+        raise _No(reason="not_utf8", detail=f"byte {error.start} is not UTF-8") from error
+    except (ValueError, RecursionError, InvalidOperation) as error:
+        raise _No(reason="not_json", detail=str(error)[:200]) from error
+    if not isinstance(found, dict):
+        raise _No(reason="invalid", detail="the body is no object")
+    return found
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise _No(reason="duplicate_key", detail="a key stands twice")
+    return found
+
+
+def _no_number(text: str) -> Decimal:
+    raise _No(reason="not_json", detail=f"{text} is no number")
+
+
+def _of(body: Body, name: str, kind: type[Any]) -> Any:
+    found = body.get(name)
+    if not isinstance(found, kind) or isinstance(found, bool):
+        raise _No(reason="missing_field" if found is None else "invalid", detail=f"{name} is no {kind.__name__}")
+    return found
+
+
+def _expect(body: Body, name: str, value: str) -> None:
+    if body.get(name) != value:
+        raise _No(reason="unknown_event", detail=f"{name} is not {value}, and says nothing of a conversion")
+
+
+def _state(body: Body, name: str, states: Mapping[str, str]) -> str:
+    found = _of(body, name, str)
+    if found not in states:
+        raise _No(reason="unknown_state", detail=f"{name} {found[:64]!r} is none that is known")
+    return states[found]
+
+
+def _amount(body: Body, name: str, currency: str) -> int:
+    """Return a decimal text in minor units, exactly."""
+    text, code = _of(body, name, str)[:64], _of(body, currency, str)[:8]
+    number = decimal_from_text(text)
+    if number is None or code not in DECIMALS:
+        raise _No(reason="invalid", detail=f"{text!r} {code!r} is no amount")
+    units = Fraction(number) * 10 ** DECIMALS[code]
+    if units.denominator != 1:
+        raise _No(reason="invalid", detail=f"{text} is finer than {code} is counted")
+    return int(units)
+
+
+def _rate(value: Any) -> str | None:
+    if value is None:
+        return None
+    number = (
+        decimal_from_text(value) if isinstance(value, str) else Decimal(value) if isinstance(value, int | Decimal) else None
+    )
+    if number is None or not is_price(number):
+        raise _No(reason="invalid", detail="fxRate is no rate")
+    return f"{number:f}"
