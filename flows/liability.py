@@ -42,7 +42,8 @@ INPUTS = (
 @dataclass(frozen=True)
 class Setup:
     """The pairing rule, what it remembers by itself, when a waiting leg is too old, who is asked for what it does not
-    remember, and what need not be asked about; and the shards of the ledger that the postings go to."""
+    remember, and what need not be asked about; the shards of the ledger that the postings go to; and until when the legs came
+    of which an earlier run may have told that they wait."""
 
     rule: Rule
     memory: Memory
@@ -50,6 +51,7 @@ class Setup:
     open_history: Callable[[], History]
     booked: BookedLegs
     shards: Sequence[ledger.Setup]
+    told_until_ms: int = 0
 
 
 class Liability(NamedTuple):
@@ -66,7 +68,7 @@ def build(raw: Raw, orders: Feed[OrderReport], own: Setup) -> Liability:
     cash_flows = read(raw, topics.VENUE_CASHFLOWS)
 
     arrivals = recall("recall", legs.good, own.open_history, own.memory, own.booked)
-    kind = pairing(own.rule, own.leg_age_max_ms, own.memory.span_ms)
+    kind = pairing(own.rule, own.leg_age_max_ms, own.memory.span_ms, own.told_until_ms)
     paired = machine("pair", arrivals, PAIRS, lambda _: "", kind)
 
     executed = together("executed", orders, fills.good)

@@ -18,7 +18,7 @@ from app.settings import Settings
 from app.workers.writer import writer_command
 from connectors.clock import now_ms
 from connectors.kafka.origin import UNKNOWN, Origin, Seen, Watch
-from connectors.kafka.peek import last_offsets
+from connectors.kafka.peek import last_at_ms, last_offsets
 from connectors.kafka.source import KafkaSource, client_options, list_partitions
 from connectors.providers import gateway as providers_gateway
 from connectors.providers.due import DueProvider
@@ -39,7 +39,7 @@ from domain.messages.fields import Message
 from domain.messages.provider import ProviderConfig
 from domain.pairing.booked import BookedLegs
 from domain.postings.single import FOLLOWED
-from domain.topics import TOPICS, Topic
+from domain.topics import LEGS_WAITING, TOPICS, Topic
 from domain.treasury.desk import Past
 from domain.treasury.job_book import MEMORY_MS as JOB_MEMORY_MS
 from domain.treasury.worth import CURRENCY_OF
@@ -62,6 +62,8 @@ from sinks.treasury import PostgresThresholds, PostgresTreasury
 LEDGER_WINDOW_MS = 1000
 BATCH_MESSAGES = 4096
 ARCHIVE_REST = timedelta(milliseconds=200)
+CLOCKS_MS = 60_000
+"""So far apart the clocks of those who write to a broker may be."""
 LIABILITY_SHARD, SINGLES_SHARD = 0, 1
 MORE_SHARDS = range(2, 7)
 """What user trades may be spread over beside the first shard."""
@@ -124,6 +126,7 @@ def of_liability(joints: Joints) -> liability.Setup:
         open_history=lambda: open_history(joints.dsn),
         booked=booked,
         shards=[of_ledger(joints, shard, booked) for shard in shards],
+        told_until_ms=last_at_ms(joints.places.kafka, LEGS_WAITING.name) + CLOCKS_MS,
     )
 
 

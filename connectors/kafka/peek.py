@@ -151,6 +151,12 @@ def last_offsets(kafka: KafkaSettings, topics: Collection[str]) -> dict[Partitio
         return {key: tail.newest[-1].offset for key, tail in peek.tails(topics).items() if tail.newest}
 
 
+def last_at_ms(kafka: KafkaSettings, topic: str) -> int:
+    """Return when the last message of a topic came, by its partitions' last ones; 0 while it has none."""
+    with closing(Peek(kafka)) as peek:
+        return max((message.at_ms for tail in peek.tails([topic]).values() for message in tail.newest), default=0)
+
+
 def counts(tails: Mapping[Partition, Tail]) -> dict[str, int]:
     """How many messages there are, by topic."""
     found: dict[str, int] = {}

@@ -29,7 +29,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Literal
+from typing import Literal, Self
 
 from domain.pairing.effects import (
     Arrival,
@@ -129,6 +129,16 @@ class PairingBook:
             "fresh_waiting_since_ms": self._waiting.fresh_since_ms or 0,
         }
 
+    def ended(self, leg_id: str) -> tuple[Leg, WaitState] | None:
+        """Return a leg that is known and does not wait, with what became of it; None of any other."""
+        key = self._key_of.get(leg_id)
+        if key is None or self._waiting.get(leg_id):
+            return None
+        if key in self._couples:
+            return next((leg, "paired") for leg in self._couples[key] if leg.id == leg_id)
+        page = self._pages[key]
+        return page.legs[leg_id], _state(page, leg_id)
+
     def snapshot(self) -> Snapshot:
         """The pages with waiting legs as tuples, sharing nothing that changes; a page that did not change costs nothing.
 
@@ -139,7 +149,7 @@ class PairingBook:
         return pages, waiting
 
     @classmethod
-    def restore(cls, snapshot: Snapshot, rule: Rule = "closest", age_max_ms: int = 600_000) -> "PairingBook":
+    def restore(cls, snapshot: Snapshot, rule: Rule = "closest", age_max_ms: int = 600_000) -> Self:
         """The book that `snapshot` was taken of, under settings that may differ."""
         pages, waiting = snapshot
         book = cls(rule, age_max_ms)
