@@ -1,11 +1,9 @@
 """How long to wait before a job is tried again, and how loud to be about it.
 
-Two rules. The reference system's: the delay doubles from a first value up to a cap; the attempt that is the last one is
-an error, those before it are warnings. Its numbers are those of the reference's job executor; its wallet poller starts at
-5 seconds. And that of conversions: the delay grows by a factor without a cap, so often as there are retries; what a
-provider refuses for good is not tried again.
-
-Ahead of their flow: conversion jobs will ask them; so far only cases do.
+Two rules. That of conversions (`BackOff`), by which jobs wait: the delay grows by a factor without a cap, so often as there are
+retries; what a provider refuses for good is not tried again. And the reference system's (`RetryPolicy`), which no flow asks
+yet: the delay doubles from a first value up to a cap; the attempt that is the last one is an error, those before it are
+warnings. Its numbers are those of the reference's job executor; its wallet poller starts at 5 seconds.
 """
 
 from dataclasses import dataclass
