@@ -95,9 +95,9 @@ def tell_product(dsn: str) -> None:
         as_superuser(connection, _RECORD, {"demo": len(batches)})
         as_superuser(connection, CHAIN_AGAIN)
     say(dsn, Gauge("pair", "pair-00", "late", 0))
-    _write(QuarantineSink(dsn).build_part("to_quarantine", "quarantine-0", None), [UNKNOWN])
+    keep(QuarantineSink(dsn).build_part("to_quarantine", "quarantine-0", None), [UNKNOWN])
     notices = [outgoing(notice, NEXT_DAY_MS) for notice in NOTICES]
-    _write(NoticeSink(dsn).build_part("to_notices", "notices-0", None), notices)
+    keep(NoticeSink(dsn).build_part("to_notices", "notices-0", None), notices)
     _decide(dsn, replayed.outgoing)
     _compare(dsn, next(_of(booked, "DEPOSIT")))
 
@@ -178,7 +178,8 @@ def _shard_of(code: str) -> int:
     return 1 if code in (BUDGET, WAGES) else 0
 
 
-def _write(keeping: StatefulSinkPartition[Any, None], values: list[Any]) -> None:
+def keep(keeping: StatefulSinkPartition[Any, None], values: list[Any]) -> None:
+    """Keep these by a sink, as in an epoch."""
     try:
         keeping.write_batch(values)
         keeping.snapshot()

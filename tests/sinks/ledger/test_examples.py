@@ -20,6 +20,7 @@ from sinks.migrations import migrate
 from sinks.postgres import connect
 from tests.app.surroundings import ROOT, open_database, open_folder
 from tests.sinks.ledger.product import tell_product
+from tests.sinks.ledger.troubled import tell_troubles
 
 pytestmark = pytest.mark.postgres
 
@@ -64,10 +65,20 @@ def test_every_example_gives_what_stands_beside_it(product: str) -> None:
     assert [] == [name for name, text in expected.items() if len(text.splitlines()) < 2]
 
 
+@pytest.fixture(scope="module")
+def widened(postgres: str) -> Iterator[str]:
+    """The same with buffers and what goes wrong with them, at times that are never the same."""
+    with open_database(postgres) as dsn:
+        migrate(dsn)
+        tell_product(dsn)
+        tell_troubles(dsn)
+        yield dsn
+
+
 @pytest.mark.parametrize(("page", "statement"), IN_PAGES)
-def test_what_a_page_asks_is_answered(page: str, statement: str, product: str) -> None:
+def test_what_a_page_asks_is_answered(page: str, statement: str, widened: str) -> None:
     """A reader's role is enough for it, and there are rows."""
-    with connect(product, "reader", "test") as connection:
+    with connect(widened, "reader", "test") as connection:
         assert connection.execute(statement.encode()).fetchall()
 
 

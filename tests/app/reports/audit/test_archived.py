@@ -114,7 +114,7 @@ def test_days_that_are_over_are_few_files_that_a_manifest_binds(books: str, tmp_
     """A day is closed when the two newest moments are later; its files are judged as they were, and none may be changed."""
     archive = tmp_path / "archive"
     keep(books, archive, 20, [MADE_AT_MS - DAY_MS, *range(MADE_AT_MS, MADE_AT_MS + 3)], FOREVER_MS)
-    assert ["2026-11-25", "2026-11-26"] == sorted(closed_days(archive))
+    assert ["2023-11-14", "2026-11-25", "2026-11-26"] == sorted(closed_days(archive))
     made = [*archive.glob("topics/dealer.transactions/*/2026-11-25"), *archive.glob("books/2026-11-26/*")]
     assert [4, len(OF_BATCHES)] == [len([*day.iterdir()]) for day in made]
     taken = audit_folder(take_books(books, tmp_path / "taken"))
@@ -232,11 +232,11 @@ def test_an_archive_that_cannot_be_read_is_one_sentence(ballast: Ballast, kept: 
 
 
 def test_an_archive_is_judged_from_the_command_line(ballast: Ballast, kept: Path, tmp_path: Path) -> None:
-    """The verdict says until when it goes, and that no manifest binds it; with `--json` the folder that was named."""
+    """The verdict says until when it goes, and until when manifests bind it; with `--json` the folder that was named."""
     assert is_archive(kept)
     said = ballast("audit", str(kept), "--html", str(tmp_path / "page.html"))
     assert 0 == said.code, said.out
-    assert "pass: an archive, bound by manifests until no day yet, up to 2026-11-27T00:00:00" in said.out
+    assert "pass: an archive, bound by manifests until 2023-11-14, up to 2026-11-27T00:00:00" in said.out
     assert (tmp_path / "page.html").stat().st_size > 0
     report = json.loads(ballast("audit", str(kept), "--json").out)
     assert (str(kept), "archive") == (report["folder"], report["kind"])
