@@ -42,8 +42,8 @@ INPUTS = (
 @dataclass(frozen=True)
 class Setup:
     """The pairing rule, what it remembers by itself, when a waiting leg is too old, who is asked for what it does not
-    remember, and what need not be asked about; the shards of the ledger that the postings go to; and until when the legs came
-    of which an earlier run may have told that they wait."""
+    remember, and what need not be asked about; the shards of the ledger that the postings go to; and who says until when
+    the legs came of which an earlier run may have told that they wait."""
 
     rule: Rule
     memory: Memory
@@ -51,7 +51,7 @@ class Setup:
     open_history: Callable[[], History]
     booked: BookedLegs
     shards: Sequence[ledger.Setup]
-    told_until_ms: int = 0
+    told_until_ms: Callable[[], int] = lambda: 0
 
 
 class Liability(NamedTuple):

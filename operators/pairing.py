@@ -10,7 +10,7 @@ half had come late then, and both come in one instant now, in which neither wait
 word of an earlier run it is said that it does not wait, also where nobody need have thought so.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from domain.pairing.book import PairingBook, Rule, known_of
 from domain.pairing.effects import Arrival, Effect, KnownTrade, LegWaits, TradePaired, TradeUnpaired
@@ -64,16 +64,18 @@ def _turns(trade: KnownTrade, record: Record[Arrival]) -> Iterator[Effect]:
         yield effect(trade.btc, trade.usd, turn // 2, trade.key, record.source, record.offset)
 
 
-def pairing(rule: Rule, leg_age_max_ms: int, memory_ms: int, told_until_ms: int = 0) -> Kind[Arrival, Effect]:
+def pairing(
+    rule: Rule, leg_age_max_ms: int, memory_ms: int, told_until_ms: Callable[[], int] = lambda: 0
+) -> Kind[Arrival, Effect]:
     """Return the machine that turns arrivals into effects. What is paired it forgets `memory_ms` after the last touch.
 
-    Of legs that came up to `told_until_ms` an earlier run may have told that they wait.
+    Of legs that came up to `told_until_ms()`, as it is at the start, an earlier run may have told that they wait.
     """
 
     def restore(snapshot: Snapshot | None) -> RetellingBook:
         made = RetellingBook(rule, leg_age_max_ms)
         book = made if snapshot is None else RetellingBook.restore(snapshot, rule, leg_age_max_ms)
-        book.told_until_ms = told_until_ms
+        book.told_until_ms = told_until_ms()
         return book
 
     def forget(book: PairingBook, watermark_ms: int) -> None:

@@ -126,7 +126,7 @@ def of_liability(joints: Joints) -> liability.Setup:
         open_history=lambda: open_history(joints.dsn),
         booked=booked,
         shards=[of_ledger(joints, shard, booked) for shard in shards],
-        told_until_ms=last_at_ms(joints.places.kafka, LEGS_WAITING.name) + CLOCKS_MS,
+        told_until_ms=lambda: last_at_ms(joints.places.kafka, LEGS_WAITING.name) + CLOCKS_MS,
     )
 
 
