@@ -1,15 +1,17 @@
-"""How a simulated part of the outside serves HTTP in a process of its own: on a port that it says, until SIGTERM or Ctrl-C."""
+"""How a process serves HTTP: on a port that it says, until SIGTERM or Ctrl-C, and then what it has begun to answer."""
 
 import asyncio
+import json
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
 from starlette.applications import Starlette
 
-from domain.errors import ConfigError
+from domain.errors import BallastError, ConfigError
 
 LOOPBACK = "127.0.0.1"
 
@@ -40,9 +42,23 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
         yield listener
 
 
-def server_of(application: Starlette) -> Server:
-    """Return the HTTP server of an application, which ends on SIGTERM and SIGINT; the loop runs already."""
-    server = Server(uvicorn.Config(application, log_level="warning", timeout_keep_alive=60, lifespan="off"))
+def server_of(application: Starlette, at_once_max: int | None = None, drain_seconds: int | None = None) -> Server:
+    """Return the HTTP server of an application, which ends on SIGTERM and SIGINT; the loop runs already.
+
+    It answers at most so many requests at the same time, and at its end takes so long for those that it has begun to answer.
+    """
+    server = Server(
+        uvicorn.Config(
+            application,
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_keep_alive=60,
+            limit_concurrency=at_once_max,
+            timeout_graceful_shutdown=drain_seconds,
+        )
+    )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, setattr, server, "should_exit", True)
@@ -60,3 +76,16 @@ async def _announce(server: Server, listener: socket.socket, say: Say) -> None:
     while not server.started:
         await asyncio.sleep(0.002)
     say(listener.getsockname()[1])
+
+
+def said_of(run: Callable[[Say], None]) -> int:
+    """Run a process that somebody else has started, who reads its port as a line of JSON; return its exit code.
+
+    What an operator has to do when it is not possible is one sentence on standard error.
+    """
+    try:
+        run(lambda port: print(json.dumps({"port": port}), flush=True))  # noqa: T201 - whoever started us reads it
+    except (BallastError, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code if isinstance(error, BallastError) else 1
+    return 0

@@ -5,14 +5,14 @@ Each provider has faults of its own: some of those that it can have, and how oft
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from domain.messages.fields import Message
 from domain.messages.ops import Control
 from domain.messages.provider import ProviderConfig
 from domain.messages.treasury import BufferFlow, BufferName, BufferThresholds
 from domain.simulated.exchange import draw
-from domain.simulated.provider_faults import ProviderFaults
+from domain.simulated.provider_faults import Fault, ProviderFaults
 from domain.simulated.provider_terms import ProviderTerms
 from domain.treasury.policy import TreasuryPolicy
 from domain.treasury.worth import BUFFERS, CURRENCY_OF, MICROS_PER_CENT, MICROS_PER_UNIT
@@ -24,20 +24,7 @@ ACTIVE_MS, PATIENCE_MS = 15 * 60_000, 8 * 3_600_000
 """So long money flows, and so long after that everything has to be settled."""
 
 NAMES = ("alder", "birch", "cedar")
-PPM_FAULTS = (
-    "request_lost",
-    "answer_lost",
-    "refuse_now",
-    "refuse_for_good",
-    "fail",
-    "slow",
-    "late",
-    "lie",
-    "webhook_lost",
-    "webhook_late",
-    "webhook_repeated",
-    "down",
-)
+PPM_FAULTS = (*[fault for fault in get_args(Fault) if fault != "hang"], "down")
 LIMITS: dict[BufferName, tuple[int, int, int, int]] = {
     "system_buffer_usdc": (10_000, 50_000, 100_000, 20_000),
     "system_buffer_fiat": (20_000, 100_000, 200_000, 50_000),

@@ -134,11 +134,18 @@ def _by(name: str, about: str, label: str, values: Mapping[str, float]) -> Gauge
 @contextmanager
 def served(places: Places, host: str, port: int | None) -> Iterator[None]:
     """Serve metrics while the block lasts; nothing without a port. ConfigError when somebody else has it."""
+    registry = CollectorRegistry()
+    registry.register(StatusCollector(places))
+    with exposed(registry, host, port):
+        yield
+
+
+@contextmanager
+def exposed(registry: CollectorRegistry, host: str, port: int | None) -> Iterator[None]:
+    """Serve what a registry has while the block lasts; nothing without a port. ConfigError when somebody else has it."""
     if port is None:
         yield
         return
-    registry = CollectorRegistry()
-    registry.register(StatusCollector(places))
     try:
         server, thread = start_http_server(port, addr=host, registry=registry)
     except OSError as error:

@@ -6,17 +6,16 @@ was asked before.
 """
 
 import asyncio
-import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from threading import Event, Thread
 
 import structlog
-import uvicorn
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
+from app.reports.metrics import exposed
 from app.serve.webhooks import Intake, application
 from app.settings import Settings
 from connectors.clock import now_ms
@@ -25,6 +24,7 @@ from connectors.kafka.peek import Peek
 from connectors.kafka.source import KafkaSettings
 from connectors.providers.signatures import is_secret
 from connectors.providers.webhooks import Kind
+from connectors.serving import Say, listening, serve, server_of
 from domain.errors import AwayError, ConfigError
 from domain.messages.provider import ProviderConfig
 from domain.topics import PROVIDER_CONFIG
@@ -37,7 +37,6 @@ AT_ONCE_MAX = 256
 """Requests that are answered at the same time; more are told to come again, so that memory is bounded."""
 
 Kinds = Mapping[str, Kind]
-Say = Callable[[int], None]
 
 log = structlog.get_logger()
 
@@ -47,8 +46,9 @@ def serve_webhooks(settings: Settings, kafka: KafkaSettings, host: str, port: in
     secrets = _secrets(settings)
     registry = CollectorRegistry()
     with ExitStack() as stack:
-        listener = stack.enter_context(closing(_listen(host, port)))
-        stack.enter_context(_measured(settings, registry))
+        listener = stack.enter_context(listening(host, port))
+        # On a port of its own, and never to those who send webhooks.
+        stack.enter_context(exposed(registry, settings.run.metrics_host, settings.run.metrics_port))
         delivery = stack.enter_context(Delivery(kafka, KAFKA_TIMEOUT_MS))
         kinds = dict(read_kinds(kafka))
         for name in sorted(secrets.keys() - kinds.keys()):
@@ -80,70 +80,8 @@ def _secrets(settings: Settings) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    # The protocol is named because asyncio turns off Nagle's algorithm (40 ms an answer) only where it is.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        msg = f"the port {port} of {host} cannot be used: {error.strerror}; choose another one by --port"
-        raise ConfigError(msg) from error
-    return listener
-
-
-@contextmanager
-def _measured(settings: Settings, registry: CollectorRegistry) -> Iterator[None]:
-    """Serve what is counted on the port for it, if the settings name one; never to those who send webhooks."""
-    if settings.run.metrics_port is None:
-        yield
-        return
-    try:
-        server, thread = start_http_server(settings.run.metrics_port, settings.run.metrics_host, registry)
-    except OSError as error:
-        msg = f"run.metrics_port {settings.run.metrics_port} cannot be used: {error.strerror}; choose another"
-        raise ConfigError(msg) from error
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-class _Server(uvicorn.Server):
-    """uvicorn ends by raising the signal again that ended it; here a SIGTERM is a normal end."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 async def _serve(app: Starlette, listener: socket.socket, say: Say) -> None:
-    server = _Server(
-        uvicorn.Config(
-            app,
-            log_level="warning",
-            access_log=False,
-            lifespan="off",
-            server_header=False,
-            limit_concurrency=AT_ONCE_MAX,
-            timeout_graceful_shutdown=DRAIN_SECONDS,
-        )
-    )
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, setattr, server, "should_exit", True)
-    announcing = asyncio.create_task(_announce(server, lambda: say(listener.getsockname()[1])))
-    await server.serve(sockets=[listener])
-    announcing.cancel()
-
-
-async def _announce(server: uvicorn.Server, say: Callable[[], None]) -> None:
-    while not server.started:
-        await asyncio.sleep(0.002)
-    say()
+    await serve(server_of(app, AT_ONCE_MAX, DRAIN_SECONDS), listener, say)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
 
+from connectors.providers import due
 from domain.messages.provider import ProviderEvent
 from domain.money import DECIMALS, decimal_from_text, is_price
 from domain.times import parse_ms
@@ -73,22 +74,11 @@ def _http(body: Body) -> dict[str, Any]:
     return {name: body.get(name) for name in (*fields, *amounts)} | {"as_of": body.get("at_ms")}
 
 
-_DUE_STATES: Mapping[str, str] = {
-    "awaiting_funds": "processing",
-    "funds_received": "processing",
-    "payment_submitted": "processing",
-    "payment_processed": "completed",
-    "failed": "failed",
-    "refunded": "failed",
-    "canceled": "cancelled",
-}
-
-
 def _due(body: Body) -> dict[str, Any]:
-    _expect(body, "type", "transfer.status_changed")
+    _expect(body, "type", due.STATUS_CHANGED)
     transfer = _of(body, "data", dict)
     source, destination = _of(transfer, "source", dict), _of(transfer, "destination", dict)
-    state = _state(transfer, "status", _DUE_STATES)
+    state = _state(transfer, "status", due.WORDS)
     said = {
         "id": _of(body, "id", str),
         "client_conversion_id": _of(destination if destination.get("memo") else source, "memo", str),

@@ -7,7 +7,6 @@ standard output, `{"port": N}`, that it is ready; SIGTERM ends it with code 0.
 
 import argparse
 import asyncio
-import json
 import socket
 import sys
 from collections.abc import Sequence
@@ -20,8 +19,7 @@ from connectors.providers.simulated.http_api import Guard, application
 from connectors.providers.simulated.in_process import InProcessProvider
 from connectors.providers.simulated.truth_file import TruthFile
 from connectors.providers.simulated.webhooks import Webhooks
-from connectors.serving import LOOPBACK, Say, listening, server_of
-from domain.errors import BallastError
+from connectors.serving import LOOPBACK, Say, listening, said_of, server_of
 from domain.ids import content_id
 from domain.simulated.provider import SimulatedProvider
 from domain.simulated.provider_faults import NO_FAULTS, ProviderFaults
@@ -91,15 +89,5 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def main() -> int:
-    """Run it, and say in one sentence what an operator has to do when that is not possible."""
-    try:
-        run(parse(), lambda port: print(json.dumps({"port": port}), flush=True))  # noqa: T201 - whoever started us reads it
-    except (BallastError, OSError) as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code if isinstance(error, BallastError) else 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(said_of(lambda say: run(parse(), say)))

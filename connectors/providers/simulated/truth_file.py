@@ -4,15 +4,13 @@ Every change of a conversion comes with a word, so what has to be written is wha
 new lines of the statement, the new answers to cancels, and the account.
 """
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
 from pydantic import BaseModel
 
-from domain.errors import ConfigError
+from connectors.truth import all_of, open_truth
 from domain.simulated.provider import SimulatedProvider
 from domain.simulated.provider_terms import Account, Conversion, Kept
 from domain.treasury.conversion import CancelState, ConversionState, StatementLine
@@ -23,22 +21,13 @@ _SCHEMA = "CREATE TABLE IF NOT EXISTS account (one INTEGER PRIMARY KEY, body TEX
     for table in _TABLES
 )
 _ACCOUNT = "INSERT INTO account VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET body = excluded.body"
-_M = TypeVar("_M", bound=BaseModel)
 
 
 class TruthFile:
     """The file of one provider's process."""
 
     def __init__(self, path: Path) -> None:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(path, isolation_level=None)
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-            self._connection.executescript(_SCHEMA)
-        except (sqlite3.Error, OSError) as error:
-            msg = f"the provider cannot keep its truth in {path}: {error}; is another one running over this file?"
-            raise ConfigError(msg) from error
+        self._connection = open_truth(path, _SCHEMA, "provider")
         self._changes = self._lines = self._cancels = 0
 
     def load(self) -> Kept | None:
@@ -46,14 +35,12 @@ class TruthFile:
         found = self._connection.execute("SELECT body FROM account").fetchone()
         if found is None:
             return None
-        conversions, cancels = self._all("conversions", Conversion), self._all("cancels", CancelState)
-        changes, lines = self._all("changes", ConversionState), self._all("lines", StatementLine)
+        conversions = all_of(self._connection, "conversions", Conversion)
+        cancels = all_of(self._connection, "cancels", CancelState)
+        changes = all_of(self._connection, "changes", ConversionState)
+        lines = all_of(self._connection, "lines", StatementLine)
         self._changes, self._lines, self._cancels = len(changes), len(lines), len(cancels)
         return Kept(Account.model_validate_json(found[0]), conversions, cancels, changes, lines)
-
-    def _all(self, table: str, model: type[_M]) -> list[_M]:
-        query = f"SELECT body FROM {table} ORDER BY number"  # noqa: S608  one of our four names
-        return [model.model_validate_json(body) for (body,) in self._connection.execute(query)]
 
     def keep(self, truth: SimulatedProvider) -> None:
         """Write down what changed since the last time; where nothing was said, nothing has changed."""

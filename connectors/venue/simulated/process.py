@@ -9,7 +9,6 @@ ready; SIGTERM ends it with code 0.
 
 import argparse
 import asyncio
-import json
 import socket
 import sys
 from collections.abc import Iterator, Sequence
@@ -22,12 +21,12 @@ from confluent_kafka import Producer
 
 from connectors import serving
 from connectors.clock import now_ms
-from connectors.serving import LOOPBACK, Say, listening, server_of
+from connectors.serving import LOOPBACK, Say, listening, said_of, server_of
 from connectors.venue.simulated.http_api import application
 from connectors.venue.simulated.in_process import InProcessExchange
 from connectors.venue.simulated.prices import TICKS_PER_BAR, recorded_path, walk
 from connectors.venue.simulated.truth_file import TruthFile
-from domain.errors import BallastError, ConfigError
+from domain.errors import ConfigError
 from domain.ids import content_id
 from domain.messages.market import Tick
 from domain.simulated.exchange import SimulatedExchange
@@ -182,15 +181,5 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return options
 
 
-def main() -> int:
-    """Run it, and say in one sentence what an operator has to do when that is not possible."""
-    try:
-        run(parse(), lambda port: print(json.dumps({"port": port}), flush=True))  # noqa: T201 - whoever started us reads it
-    except (BallastError, OSError) as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code if isinstance(error, BallastError) else 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(said_of(lambda say: run(parse(), say)))

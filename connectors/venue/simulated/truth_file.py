@@ -4,14 +4,10 @@ Every change of the truth comes with events, so what has to be written is what t
 transfers they are about, the account, and the events themselves. The cost of a commit does not grow with the history.
 """
 
-import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
-from pydantic import BaseModel
-
-from domain.errors import ConfigError
+from connectors.truth import all_of, open_truth
 from domain.simulated.exchange import SimulatedExchange
 from domain.simulated.exchange_terms import Account, Kept, Order, Transfer
 from domain.venue.account import ACCOUNT_EVENT, AccountEvent, OrderChanged, TransferChanged
@@ -31,22 +27,12 @@ _TRANSFER = (
 )
 _EVENT = "INSERT INTO events VALUES (?, ?)"
 
-_M = TypeVar("_M", bound=BaseModel)
-
 
 class TruthFile:
     """The file of one exchange process; `ticks` says how far the price path had come when it was last written."""
 
     def __init__(self, path: Path) -> None:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(path, isolation_level=None)
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-            self._connection.executescript(_SCHEMA)
-        except (sqlite3.Error, OSError) as error:
-            msg = f"the exchange cannot keep its truth in {path}: {error}; is another one running over this file?"
-            raise ConfigError(msg) from error
+        self._connection = open_truth(path, _SCHEMA, "exchange")
         self._kept_events = 0
 
     def load(self) -> tuple[Kept, int] | None:
@@ -60,11 +46,8 @@ class TruthFile:
         ]
         self._kept_events = len(events)
         account = Account.model_validate_json(found[0])
-        return Kept(account, self._all("orders", Order), self._all("transfers", Transfer), events), int(found[1])
-
-    def _all(self, table: str, model: type[_M]) -> list[_M]:
-        query = f"SELECT body FROM {table} ORDER BY number"  # noqa: S608  one of our two names
-        return [model.model_validate_json(body) for (body,) in self._connection.execute(query)]
+        orders, transfers = all_of(self._connection, "orders", Order), all_of(self._connection, "transfers", Transfer)
+        return Kept(account, orders, transfers, events), int(found[1])
 
     def keep(self, truth: SimulatedExchange, ticks: int) -> None:
         """Write down what changed since the last time; nothing is written when there are no new events."""

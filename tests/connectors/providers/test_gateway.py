@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -17,46 +16,15 @@ from domain.messages.fields import Message
 from domain.messages.ops import Alert
 from domain.messages.provider import CancelReport, ConversionReport, ProviderConfig, ProviderEvent
 from domain.outbox.kinds import CANCEL, CONVERSION
-from domain.outbox.lifecycle import ExecutionPolicy
 from domain.outbox.memory import MemoryReservations
 from domain.outbox.slots import Reserved
 from domain.simulated.provider import SimulatedProvider
 from domain.simulated.provider_faults import NO_FAULTS, ProviderFaults
 from domain.simulated.provider_terms import Account, ProviderTerms
 from domain.treasury.conversion import ConversionState
+from tests.connectors.fuse import POLICY, Crash, Fuse
 from tests.connectors.providers.asking import cancel, client_id, config, conversion
 from tests.waiting import PATIENCE_SECONDS
-
-POLICY = ExecutionPolicy(decision_age_max_ms=5_000, deadline_ms=1_000, visible_within_ms=500, ask_interval_ms=100)
-
-
-class Crash(BaseException):
-    """The process is gone."""
-
-
-class Fuse:
-    """Ends the process at one of the next calls to the outside, before it is made or after."""
-
-    def __init__(self) -> None:
-        self.left: int | None = None
-
-    def around(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        """The call with the fuse before and after it."""
-
-        def fused(*arguments: object) -> object:
-            self._burn()
-            answer = call(*arguments)
-            self._burn()
-            return answer
-
-        return fused
-
-    def _burn(self) -> None:
-        if self.left is not None:
-            self.left -= 1
-            if self.left < 0:
-                self.left = None
-                raise Crash
 
 
 class World:

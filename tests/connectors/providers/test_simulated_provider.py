@@ -1,10 +1,7 @@
 """The simulated provider as a real process on loopback: it keeps what it said, whatever ends it, and posts what it says."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -29,38 +26,21 @@ from domain.outbox.memory import MemoryReservations
 from domain.treasury.conversion import ConversionState
 from tests.connectors.providers.asking import cancel, client_id, config, conversion
 from tests.connectors.providers.dialects import served
+from tests.connectors.served import Served, ended
 from tests.waiting import PATIENCE_SECONDS, until
 
 NEVER_MS = 2**60
-ROOT = Path(__file__).parents[3]
+MODULE = "connectors.providers.simulated.process"
 PATIENT = ExecutionPolicy(decision_age_max_ms=600_000, deadline_ms=600_000, ask_interval_ms=50)
 QUICK = '{"eta_ms": 50}'
 
 
-class Process:
+class Process(Served[HttpProvider]):
     """One provider's process with a client."""
 
     def __init__(self, data: Path, *options: str, timeout_seconds: float = PATIENCE_SECONDS) -> None:
-        command = [sys.executable, "-m", "connectors.providers.simulated.process", "--data", str(data)]
-        self.process = subprocess.Popen(
-            [*command, "--key=us", "--secret=-s-", *options],
-            stdout=subprocess.PIPE,
-            cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-        )
-        assert self.process.stdout is not None
-        self.port = json.loads(self.process.stdout.readline())["port"]
-        self.url = f"http://127.0.0.1:{self.port}"
+        super().__init__(MODULE, f"--data={data}", "--key=us", "--secret=-s-", *options)
         self.client = HttpProvider(self.url, "us", "-s-", timeout_seconds)
-
-    def end(self, number: signal.Signals) -> int:
-        """Send a signal and wait; the exit code."""
-        self.process.send_signal(number)
-        code = self.process.wait(PATIENCE_SECONDS)
-        self.client.close()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-        return code
 
     def completed(self, number: int) -> ConversionState:
         """Wait until a conversion has completed, and return it."""
@@ -250,7 +230,6 @@ def test_webhooks_are_lost_or_come_again(start: Start, faults: dict[str, int], c
 @pytest.mark.parametrize("options", [("--faults", "{"), ("--terms", '{"fee_bps": 1}')])
 def test_a_wrong_option_is_said(tmp_path: Path, options: tuple[str, ...]) -> None:
     """What an operator has to change stands in the error."""
-    command = [sys.executable, "-m", "connectors.providers.simulated.process", "--data", str(tmp_path / "x.db"), *options]
-    ended = subprocess.run(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, check=False)
-    assert 2 == ended.returncode
-    assert options[0].encode() in ended.stderr
+    over = ended(MODULE, f"--data={tmp_path / 'x.db'}", *options)
+    assert 2 == over.returncode
+    assert options[0].encode() in over.stderr

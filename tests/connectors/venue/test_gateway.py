@@ -1,6 +1,6 @@
 """The gateway against the pure exchange, with a virtual clock, faults on the road, and restarts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 
 import pytest
@@ -17,7 +17,7 @@ from domain.messages.hedging import CollateralTransfer, HedgeOrder
 from domain.messages.ops import Alert
 from domain.messages.venue import CashFlow, Fill, OrderReport, TransferReport, VenuePosition
 from domain.outbox.kinds import ORDER
-from domain.outbox.lifecycle import ExecutionPolicy, Row
+from domain.outbox.lifecycle import Row
 from domain.outbox.memory import MemoryReservations
 from domain.outbox.slots import Reserved
 from domain.simulated.exchange import SimulatedExchange
@@ -25,39 +25,10 @@ from domain.simulated.exchange_terms import Terms
 from domain.simulated.faults import Faults
 from domain.topics import TOPIC_OF
 from domain.venue.account import AccountEvent, Filled
+from tests.connectors.fuse import POLICY, Crash, Fuse
 
 BTC = 10**8
 CALM = Faults()
-POLICY = ExecutionPolicy(decision_age_max_ms=5_000, deadline_ms=1_000, visible_within_ms=500, ask_interval_ms=100)
-
-
-class Crash(BaseException):
-    """The process is gone."""
-
-
-class Fuse:
-    """Ends the process at one of the next calls to the outside, before it is made or after."""
-
-    def __init__(self) -> None:
-        self.left: int | None = None
-
-    def around(self, call: Callable[..., object]) -> Callable[..., object]:
-        """The call with the fuse before and after it."""
-
-        def fused(*arguments: object) -> object:
-            self._burn()
-            answer = call(*arguments)
-            self._burn()
-            return answer
-
-        return fused
-
-    def _burn(self) -> None:
-        if self.left is not None:
-            self.left -= 1
-            if self.left < 0:
-                self.left = None
-                raise Crash
 
 
 class World:

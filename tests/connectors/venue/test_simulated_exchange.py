@@ -1,11 +1,7 @@
 """The simulated exchange as a real process on loopback: it keeps what it said, whatever ends it."""
 
 import asyncio
-import json
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from itertools import count
@@ -22,45 +18,22 @@ from domain.messages.hedging import CollateralTransfer, HedgeOrder
 from domain.simulated.exchange import SimulatedExchange
 from domain.simulated.exchange_terms import FUNDING_INTERVAL_MS, Terms
 from domain.venue.account import Filled
+from tests.connectors.served import Served, ended
 from tests.waiting import PATIENCE_SECONDS, until
 
 NEVER_MS = 2**60
 BTC = 10**8
 UNUSED = {"decision_id": "d", "venue": "x", "based_on_sequence": 0, "as_of": 0}
-ROOT = Path(__file__).parents[3]
+MODULE = "connectors.venue.simulated.process"
 QUICK = '{"order_latency_ms": 0, "fill_interval_ms": 10, "deposit_delay_ms": 0, "withdrawal_delay_ms": 0}'
 
 
-class Process:
+class Process(Served[HttpExchange]):
     """One exchange process with a client."""
 
     def __init__(self, data: Path, *options: str, timeout_seconds: float = PATIENCE_SECONDS) -> None:
-        command = [
-            sys.executable,
-            "-m",
-            "connectors.venue.simulated.process",
-            "--data",
-            str(data),
-            "--terms",
-            QUICK,
-            *options,
-        ]
-        self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}
-        )
-        assert self.process.stdout is not None
-        self.port = json.loads(self.process.stdout.readline())["port"]
-        self.url = f"http://127.0.0.1:{self.port}"
+        super().__init__(MODULE, f"--data={data}", f"--terms={QUICK}", *options)
         self.client = HttpExchange(self.url, timeout_seconds)
-
-    def end(self, number: signal.Signals) -> int:
-        """Send a signal and wait; the exit code."""
-        self.process.send_signal(number)
-        code = self.process.wait(PATIENCE_SECONDS)
-        self.client.close()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-        return code
 
 
 Start = Callable[..., Process]
@@ -243,8 +216,7 @@ def filled_at(client: HttpExchange, number: int) -> Decimal:
 )
 def test_a_wrong_option_is_one_sentence(tmp_path: Path, options: tuple[str, ...], code: int, said: bytes) -> None:
     """What an operator has to change stands in the error, and the exit code says that restarting cannot help."""
-    command = [sys.executable, "-m", "connectors.venue.simulated.process", "--data", str(tmp_path / "x.db"), *options]
-    ended = subprocess.run(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, check=False)
-    assert code == ended.returncode
-    assert said in ended.stderr
-    assert b"Traceback" not in ended.stderr
+    over = ended(MODULE, f"--data={tmp_path / 'x.db'}", *options)
+    assert code == over.returncode
+    assert said in over.stderr
+    assert b"Traceback" not in over.stderr
