@@ -4,11 +4,12 @@ A transfer carries our own id as its memo, since Due promises nothing for repeat
 and found by its memo when the answer was lost. A quote can be taken for two minutes, so for that long a transfer whose answer was
 lost may still come to be. Its words are the events that it keeps for our webhook endpoint, posted or not.
 
-`accounts` has what Due calls our buffers (a wallet, a recipient), and `webhook_endpoint`. Amounts are decimal text. The fees of
-both sides are told as one, in the currency of the destination.
+`accounts` has what Due calls our buffers (a wallet, a recipient), and `webhook_endpoint`. Amounts are decimal text. The fee is
+told in the currency of the destination.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -28,6 +29,7 @@ from connectors.providers.dialects import (
 )
 from connectors.providers.port import Unreadable
 from domain.messages.treasury import BufferCurrency, ConversionCancel, ConversionRequest
+from domain.money import decimal_from_text, is_price
 from domain.times import DAY_MS, parse_ms, text_of
 from domain.treasury.conversion import (
     CancelState,
@@ -114,7 +116,7 @@ class DueProvider:
         """Return what an amount would give. Raises `Refused`, `Unknown`."""
         said = self._calls.post("/v1/transfers/estimate", _asked(source_currency, destination_currency, amount))
         with understood():
-            return Quote.model_validate(_moved(said)._asdict())
+            return Quote.model_validate(moved(said)._asdict())
 
     def statement(self, since_ms: int, until_ms: int) -> Sequence[StatementLine]:
         """Return how our money moved, at the time when a transfer was made. Raises `Unknown`."""
@@ -193,7 +195,7 @@ def _state(said: Any, name: str, at_ms: int) -> ConversionState:
         sequence=at_ms,
         error=said["status"] if word in ("failed", "cancelled") else None,
         at_ms=at_ms,
-        **(_moved(said)._asdict() if word == "completed" else {}),
+        **(moved(said)._asdict() if word == "completed" else {}),
     )
 
 
@@ -202,13 +204,29 @@ def _memo(said: Any) -> str | None:
     return memo if memo is None else str(memo)
 
 
-def _moved(said: Any) -> Moved:
-    source, destination = said["source"], said["destination"]
-    taken, taken_fee = _amounts(source)
-    given, given_fee = _amounts(destination)
-    converted, gross = taken - taken_fee, given + given_fee
-    fee = given_fee + round(Fraction(taken_fee * gross, converted)) if taken_fee else given_fee
-    return Moved(taken, given, fee, rate_of(converted, source["currency"], gross, destination["currency"]))
+def moved(transfer: Any) -> Moved:
+    """Return what a transfer took, gave and kept; ValueError, TypeError or LookupError when it does not say.
+
+    One fee is told on both sides, in the currency of each, and counts once, in that of the destination.
+    """
+    source, destination = transfer["source"], transfer["destination"]
+    (taken, taken_fee), (given, given_fee) = _amounts(source), _amounts(destination)
+    if given_fee or not taken_fee:
+        fee, rate = given_fee, rate_of(taken, source["currency"], given + given_fee, destination["currency"])
+    else:
+        converted = taken - taken_fee
+        fee = round(Fraction(taken_fee * given, converted))
+        rate = rate_of(converted, source["currency"], given, destination["currency"])
+    told = transfer.get("fxRate")
+    return Moved(taken, given, fee, rate if told is None else _rate(told))
+
+
+def _rate(told: Any) -> Decimal:
+    rate = decimal_from_text(told) if isinstance(told, str) else Decimal(told)
+    if rate is None or not is_price(rate):
+        msg = f"fxRate {str(told)[:64]!r} is no rate"
+        raise ValueError(msg)
+    return rate
 
 
 def _amounts(side: Any) -> tuple[int, int]:

@@ -15,14 +15,12 @@ Other parts of Due and Zero Hash tell of other things (their accounts, our balan
 import json
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
-from fractions import Fraction
 from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
 
 from connectors.providers import due
 from domain.messages.provider import ProviderEvent
-from domain.money import DECIMALS, decimal_from_text, is_price
 from domain.times import parse_ms
 
 Kind = Literal["http", "due", "zerohash"]
@@ -87,17 +85,15 @@ def _due(body: Body) -> dict[str, Any]:
         "error": transfer["status"] if state in ("failed", "cancelled") else None,
         "as_of": _of(body, "occurredAt", str),
     }
-    return said | _due_amounts(transfer, source, destination) if state == "completed" else said
+    return said | _due_amounts(transfer) if state == "completed" else said
 
 
-def _due_amounts(transfer: Body, source: Body, destination: Body) -> dict[str, Any]:
-    """Return what was moved; one fee is told on both sides, in the currency of each, and counts in the destination's."""
-    return {
-        "source_amount": _amount(source, "amount", "currency"),
-        "destination_amount": _amount(destination, "amount", "currency"),
-        "fee_amount": _amount(destination, "totalFee" if destination.get("totalFee") else "fee", "currency"),
-        "rate": _rate(transfer.get("fxRate")),
-    }
+def _due_amounts(transfer: Body) -> dict[str, Any]:
+    """Return what was moved, as whoever asks for the transfer reads it."""
+    try:
+        return due.moved(transfer)._asdict()
+    except (ValueError, LookupError, TypeError, ArithmeticError) as error:
+        raise _No(reason="invalid", detail=str(error)[:200]) from error
 
 
 _ZEROHASH_STATES: Mapping[str, str] = dict.fromkeys(("accepted", "active", "terminated"), "processing")
@@ -159,26 +155,3 @@ def _state(body: Body, name: str, states: Mapping[str, str]) -> str:
     if found not in states:
         raise _No(reason="unknown_state", detail=f"{name} {found[:64]!r} is none that is known")
     return states[found]
-
-
-def _amount(body: Body, name: str, currency: str) -> int:
-    """Return a decimal text in minor units, exactly."""
-    text, code = _of(body, name, str)[:64], _of(body, currency, str)[:8]
-    number = decimal_from_text(text)
-    if number is None or code not in DECIMALS:
-        raise _No(reason="invalid", detail=f"{text!r} {code!r} is no amount")
-    units = Fraction(number) * 10 ** DECIMALS[code]
-    if units.denominator != 1:
-        raise _No(reason="invalid", detail=f"{text} is finer than {code} is counted")
-    return int(units)
-
-
-def _rate(value: Any) -> str | None:
-    if value is None:
-        return None
-    number = (
-        decimal_from_text(value) if isinstance(value, str) else Decimal(value) if isinstance(value, int | Decimal) else None
-    )
-    if number is None or not is_price(number):
-        raise _No(reason="invalid", detail="fxRate is no rate")
-    return f"{number:f}"

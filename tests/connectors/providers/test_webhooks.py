@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectors.providers import due
 from connectors.providers.webhooks import Kind, Unreadable, due_sent_ms, read
 from domain.messages.provider import ProviderEvent
 
@@ -75,6 +76,27 @@ def test_what_is_said(kind: Kind, body: dict[str, Any], said: dict[str, Any]) ->
     assert isinstance(event, ProviderEvent), event
     common = {"provider": "due", "client_conversion_id": "c1", "via": "webhook", "as_of": AT_MS}
     assert common | said == {name: getattr(event, name) for name in common | said}
+
+
+def _due_side(currency: str, amount: str, fee: str) -> dict[str, str]:
+    return {"currency": currency, "amount": amount, "fee": fee}
+
+
+@pytest.mark.parametrize(
+    ("source", "destination", "moved"),
+    [
+        (("USDC", "150.00", "2.50"), ("USD", "147.50", "2.50"), (150_000_000, 14_750, 250)),
+        (("USDC", "150.00", "0"), ("USD", "147.50", "2.50"), (150_000_000, 14_750, 250)),
+        (("USD", "100.00", "1.00"), ("USDC", "99.00", "0"), (10_000, 99_000_000, 1_000_000)),
+        (("USD", "1.00", "0"), ("USDC", "1.000000", "0"), (100, 1_000_000, 0)),
+    ],
+)
+def test_one_fee_counts_once(
+    source: tuple[str, str, str], destination: tuple[str, str, str], moved: tuple[int, ...]
+) -> None:
+    """On whichever sides Due tells its fee, it is one, in the currency of the destination, and a dollar was a dollar."""
+    transfer = {"source": _due_side(*source), "destination": _due_side(*destination)}
+    assert (*moved, Decimal(1)) == due.moved(transfer)
 
 
 UNREAD: list[tuple[Kind, object, str]] = [
