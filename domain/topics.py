@@ -109,6 +109,20 @@ TREASURY_CANCELS = Topic(
     "treasury.cancels", ConversionCancel, "client_cancel_id", "between", "conversions that providers should let go of"
 )
 
+OF_TREASURY = (
+    TREASURY_FLOWS,
+    TREASURY_THRESHOLDS,
+    TREASURY_OBLIGATIONS,
+    TREASURY_CONVERSIONS,
+    PROVIDER_CONFIG,
+    PROVIDER_EVENTS,
+    PROVIDER_REPORTS,
+    PROVIDER_CANCELS,
+    OPS_CONTROLS,
+    GOV_APPROVALS,
+)
+"""What the flow of the treasury alone reads, which need not run."""
+
 USER_TRADES = Topic("user.trades", UserTrade, "transaction_id", "out", "paired trades and their reversals")
 LEGS_WAITING = Topic("legs.waiting", WaitingLeg, "leg_id", "out", "legs without a partner, by age and worth", compacted=True)
 LEGS_REFUSED = Topic("legs.refused", LegRefusal, "leg_id", "out", "legs that will not be paired, and why")

@@ -36,19 +36,7 @@ from operators.treasury import recorded
 
 CONVERSIONS = ("conversions-00",)
 DESKS = ("treasury-00",)
-INPUTS = (
-    topics.TREASURY_FLOWS,
-    topics.TREASURY_THRESHOLDS,
-    topics.TREASURY_OBLIGATIONS,
-    topics.TREASURY_CONVERSIONS,
-    topics.PROVIDER_CONFIG,
-    topics.PROVIDER_EVENTS,
-    topics.PROVIDER_REPORTS,
-    topics.PROVIDER_CANCELS,
-    topics.OPS_CONTROLS,
-    topics.GOV_APPROVALS,
-    topics.LEDGER_CROSSINGS,
-)
+INPUTS = (*topics.OF_TREASURY, topics.LEDGER_CROSSINGS)
 
 
 @dataclass(frozen=True)

@@ -128,8 +128,8 @@ def carry_out(check: Check, opened: Duck) -> Finding:
     return Finding(check.name, check.holds, verdict, checked, check.of, breaches, rows)
 
 
-def rows_of(opened: Duck, query: str, size: int = 10_000) -> Iterator[tuple[Any, ...]]:
+def rows_of(opened: Duck, query: str, size: int = 10_000, asked: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
     """Yield the rows of a query, some at a time; nothing else is asked meanwhile."""
-    found = opened.execute(query)
+    found = opened.execute(query, asked)
     while rows := found.fetchmany(size):
         yield from rows

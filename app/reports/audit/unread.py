@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from app.reports.audit.checks import ROWS_MAX, Check, Row, rows_of
-from domain.topics import BY_NAME
+from domain.topics import BY_NAME, OF_TREASURY
 from sinks.archive.parquet import Duck
 
 _READ = """
@@ -13,14 +13,15 @@ WHERE q.topic IS NULL AND m.at_ms < (SELECT at_ms FROM passed) AND NOT (m.topic 
     AND (m.topic <> 'recon.statements' OR m.at_ms < (
         SELECT min(least(gauge, as_of_us // 1000)) FROM gauge WHERE name = 'watermark_ms' AND step = 'reconcile'
     ))
+    AND (NOT list_contains(?, m.topic) OR m.at_ms < (SELECT at_ms FROM passed_buffers))
 """
-"""A tombstone on a topic that keeps the newest word of a key says that there is none. Statements are read by a flow of their own,
-which need not run."""
+"""A tombstone on a topic that keeps the newest word of a key says that there is none. Statements, and all that is of the
+treasury, are read by flows of their own, which need not run."""
 
 
 def _ask(opened: Duck) -> tuple[int, int, Sequence[Row]]:
     checked, rows = 0, list[Row]()
-    for topic, partition, offset, value in rows_of(opened, _READ):
+    for topic, partition, offset, value in rows_of(opened, _READ, asked=[[topic.name for topic in OF_TREASURY]]):
         known = BY_NAME.get(topic)
         if known is None or known.direction == "out":
             continue

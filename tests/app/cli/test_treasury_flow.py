@@ -44,4 +44,5 @@ def test_thresholds_are_heard_by_command_and_by_sql(running: Running) -> None:
     until(lambda: buffer_of(running)["min"] == 10_000_000_001, "a level against the thresholds by SQL")
     with psycopg.connect(running.dsn) as connection:
         found = connection.execute("SELECT origin, by_whom FROM treasury.threshold ORDER BY id").fetchall()
-    assert [("topic", "anna"), ("sql", "ben")] == found
+    # On a broker that tests share, others have said theirs before.
+    assert [("topic", "anna"), ("sql", "ben")] == found[-2:]

@@ -18,6 +18,7 @@ from connectors.kafka.source import KafkaSettings
 from domain.messages.fields import Message
 from domain.messages.provider import ProviderConfig, ProviderEvent
 from domain.messages.treasury import BufferFlow, BufferName, BufferThresholds
+from domain.streams.records import RawMessage
 from domain.topics import PROVIDER_EVENTS, TOPIC_OF
 from domain.treasury.worth import CURRENCY_OF, MICROS_PER_UNIT
 from operators.streams.publish import encode
@@ -51,7 +52,8 @@ def _beside(folder: Path, settings: dict[str, str], *typed: str) -> Iterator[dic
 
 def _say(kafka: KafkaSettings, *messages: Message) -> None:
     for message in messages:
-        produce_to(kafka, TOPIC_OF[type(message)].name, encode(message))
+        topic = TOPIC_OF[type(message)]
+        produce_to(kafka, topic.name, RawMessage(0, 0, topic.key_of(message), encode(message)))
 
 
 def _flow(name: str, buffer: BufferName, dollars: int) -> BufferFlow:

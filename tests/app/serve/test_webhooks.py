@@ -27,6 +27,7 @@ from connectors.providers.webhooks import Kind
 from domain.errors import ConfigError
 from domain.messages.fields import MESSAGE_BYTES_MAX
 from domain.messages.provider import ProviderConfig
+from domain.streams.records import RawMessage
 from domain.topics import PROVIDER_CONFIG, PROVIDER_EVENTS, quarantine
 from tests.app.surroundings import command, ended, environment, open_folder
 from tests.canary import CANARY
@@ -245,7 +246,7 @@ def test_what_has_begun_is_answered_before_the_end(broker: str) -> None:
     """A request that is on its way when SIGTERM comes is answered 200."""
     kafka, body = KafkaSettings(broker), json.dumps(HTTP | {"at_ms": now_ms()}).encode()
     create_topics(kafka)
-    produce_to(kafka, PROVIDER_CONFIG.name, CONFIG)
+    produce_to(kafka, PROVIDER_CONFIG.name, RawMessage(0, 0, b"due", CONFIG))
     with open_folder() as folder, _served(folder, broker) as (process, url):
         port = httpx.URL(url).port
         assert port is not None
