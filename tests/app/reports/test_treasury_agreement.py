@@ -1,6 +1,6 @@
 """Statements of providers against the books: what agrees, what is in transit, and what is broken, by name and severity."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from typing import Any, cast
@@ -17,6 +17,7 @@ from sinks.outbox import PostgresOutbox
 from sinks.postgres import connect
 from sinks.queries import ask
 from tests.app.reports.audit.buffers import fill_buffers, requests
+from tests.app.surroundings import open_database
 from tests.words import START_MS
 
 pytestmark = pytest.mark.postgres
@@ -24,14 +25,15 @@ ACCOUNTS = ["SYSTEM_BUFFER_USDC", "SYSTEM_BUFFER_FIAT", "BROKER_OPERATIONAL"]
 
 
 @pytest.fixture(scope="module")
-def books(server: str) -> str:
+def books(server: str) -> Iterator[str]:
     """Books in which one provider has converted, and the requests that it had."""
-    migrate(server)
-    fill_buffers(server)
-    for request, _ in requests():
-        with closing(PostgresOutbox(server, partial(int, request.as_of))) as outbox:
-            outbox.reserve(request)
-    return server
+    with open_database(server) as dsn:
+        migrate(dsn)
+        fill_buffers(dsn)
+        for request, _ in requests():
+            with closing(PostgresOutbox(dsn, partial(int, request.as_of))) as outbox:
+                outbox.reserve(request)
+        yield dsn
 
 
 def lines_of(dsn: str) -> list[StatementLine]:

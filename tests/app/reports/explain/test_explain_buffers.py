@@ -1,6 +1,7 @@
 """The chain of a conversion, both ways: from the decision to the job, its attempts and its posting, with what each
 was taken on."""
 
+from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 
@@ -16,23 +17,25 @@ from domain.templates.buffers import flow_id
 from sinks.migrations import migrate
 from sinks.outbox import PostgresOutbox
 from tests.app.reports.audit.buffers import fill_buffers, played, requests
+from tests.app.surroundings import open_database
 from tests.treasury_words import USDC
 
 pytestmark = pytest.mark.postgres
 
 
 @pytest.fixture(scope="module")
-def books(server: str) -> str:
+def books(server: str) -> Iterator[str]:
     """Books and records of buffers in which one provider failed and another converted."""
-    migrate(server)
-    fill_buffers(server)
-    for request, words in requests():
-        with closing(PostgresOutbox(server, partial(int, request.as_of))) as outbox:
-            outbox.reserve(request)
-            for state, filled, sequence in words:
-                row = Row(CONVERSION, request, state, request.as_of, filled=filled, sequence=sequence)
-                outbox.record(row, request.as_of)
-    return server
+    with open_database(server) as dsn:
+        migrate(dsn)
+        fill_buffers(dsn)
+        for request, words in requests():
+            with closing(PostgresOutbox(dsn, partial(int, request.as_of))) as outbox:
+                outbox.reserve(request)
+                for state, filled, sequence in words:
+                    row = Row(CONVERSION, request, state, request.as_of, filled=filled, sequence=sequence)
+                    outbox.record(row, request.as_of)
+        yield dsn
 
 
 def told(dsn: str, name: str) -> Explained:
