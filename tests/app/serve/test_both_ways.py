@@ -88,7 +88,8 @@ def _rows(dsn: str, statement: str) -> list[tuple[Any, ...]]:
 def test_a_conversion_that_is_heard_both_ways_is_booked_once() -> None:
     """A buffer is filled up by a provider that posts signed webhooks and is asked as well: one job, one posting."""
     port = free_port()
-    with running_flows(["treasury"], {"BALLAST_PROVIDERS": OWN, **WINDOWS}) as running:
+    # On a broker of its own: what is counted here is all that providers and customers say.
+    with running_flows(["treasury"], {"BALLAST_PROVIDERS": OWN, **WINDOWS}, broker=None) as running:
         kafka, rows = KafkaSettings(running.bootstrap), partial(_rows, running.dsn)
         _say(kafka, _config(port), _kept("system_buffer_usdc"), _kept("system_buffer_fiat"))
         here = {**running.settings, "BALLAST_KAFKA__BOOTSTRAP": running.bootstrap}
