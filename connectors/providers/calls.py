@@ -25,12 +25,16 @@ ReadRefusal = Callable[[Any], tuple[str, str]]
 """The code and the text of a refusal, of its body."""
 
 
+NOT_UNDERSTOOD = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
+"""What reading raises where something is not as it should be."""
+
+
 @contextmanager
 def understood() -> Iterator[None]:
     """Raise `Unknown` where an answer does not read as it should."""
     try:
         yield
-    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
+    except NOT_UNDERSTOOD as error:
         msg = f"{type(error).__name__}: {error}"[:300]
         raise Unknown(msg) from error
 

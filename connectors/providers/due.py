@@ -15,7 +15,7 @@ from typing import Any
 
 from connectors.answers import NotFound, Refused
 from connectors.clock import Clock, now_ms
-from connectors.providers.calls import Calls, understood
+from connectors.providers.calls import NOT_UNDERSTOOD, Calls, understood
 from connectors.providers.dialects import (
     EXPIRED,
     OVERLAP_MS,
@@ -181,7 +181,7 @@ def _word(event: Any) -> ConversionState | Unreadable:
     name, at_ms = str(event["id"]), parse_ms(event["occurredAt"])
     try:
         return _state(event["data"], name, at_ms)
-    except (ValueError, LookupError, TypeError, ArithmeticError) as error:
+    except NOT_UNDERSTOOD as error:
         return Unreadable(name, at_ms, f"{type(error).__name__}: {error}")
 
 

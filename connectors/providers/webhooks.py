@@ -20,6 +20,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import ValidationError
 
 from connectors.providers import due
+from connectors.providers.calls import NOT_UNDERSTOOD
 from domain.messages.provider import ProviderEvent
 from domain.times import parse_ms
 
@@ -92,7 +93,7 @@ def _due_amounts(transfer: Body) -> dict[str, Any]:
     """Return what was moved, as whoever asks for the transfer reads it."""
     try:
         return due.moved(transfer)._asdict()
-    except (ValueError, LookupError, TypeError, ArithmeticError) as error:
+    except NOT_UNDERSTOOD as error:
         raise _No(reason="invalid", detail=str(error)[:200]) from error
 
 

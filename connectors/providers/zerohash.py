@@ -20,7 +20,7 @@ from uuid import UUID
 
 from connectors.answers import NotFound, Refused, Unknown
 from connectors.clock import Clock, now_ms
-from connectors.providers.calls import Calls, understood
+from connectors.providers.calls import NOT_UNDERSTOOD, Calls, understood
 from connectors.providers.dialects import (
     EXPIRED,
     OVERLAP_MS,
@@ -224,7 +224,7 @@ def _word(trade: Any, client_id: str) -> ConversionState | Unreadable:
     at_ms = int(trade["last_update"])
     try:
         return _state(trade, client_id)
-    except (ValueError, LookupError, TypeError, ArithmeticError) as error:
+    except NOT_UNDERSTOOD as error:
         return Unreadable(f"{trade['trade_id']}:{at_ms}", at_ms, f"{type(error).__name__}: {error}")
 
 

@@ -167,12 +167,17 @@ def run(
     joints = change(joints_of(recorded, said, batch_size, crash_at))
     if memory is not None:
         joints = joints._replace(liability=remembering(joints.liability, memory, said.ledger, booked))
+    run_built(flow(joints), workers, recovery)
+    return said
+
+
+def run_built(built: Dataflow, workers: int, recovery: Path | None) -> None:
+    """Run a dataflow to its end, an epoch per batch; `recovery` is a folder to go on from, or none that is there yet."""
     config = None if recovery is None else _recovery(recovery)
     if workers == 1:
-        run_main(flow(joints), epoch_interval=timedelta(0), recovery_config=config)
+        run_main(built, epoch_interval=timedelta(0), recovery_config=config)
     else:
-        cluster_main(flow(joints), [], 0, worker_count_per_proc=workers, epoch_interval=timedelta(0), recovery_config=config)
-    return said
+        cluster_main(built, [], 0, worker_count_per_proc=workers, epoch_interval=timedelta(0), recovery_config=config)
 
 
 def remembering(own: liability.Setup, memory: Memory, books: MemoryLedger, booked: BookedLegs | None) -> liability.Setup:

@@ -3,13 +3,11 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from bytewax.dataflow import Dataflow
-from bytewax.recovery import RecoveryConfig, init_db_dir
-from bytewax.testing import TestingSource, cluster_main, run_main
+from bytewax.testing import TestingSource
 
 from app.replay.replay import memory_edges
 from connectors.recorded import Recorded, RecordedSource
@@ -23,7 +21,7 @@ from domain.treasury.policy import TreasuryPolicy
 from flows import execution, ledger, treasury
 from flows.edges import Edges
 from operators.ledger import at_once
-from tests.flows.runs import tape
+from tests.flows.runs import run_built, tape
 from tests.words import START_MS
 
 Build = Callable[[Edges, treasury.Setup], Dataflow]
@@ -97,14 +95,7 @@ def run(
     """Run the flow to the end of its tapes, or to where a tape crashes; `recovery` is an empty folder, or one to go on from."""
     told = told or fresh()
     built = flow_of(tapes, policy, flow, told, batch_size, crash_at)
-    if recovery is not None and not recovery.exists():
-        recovery.mkdir()
-        init_db_dir(recovery, 1)
-    config = None if recovery is None else RecoveryConfig(str(recovery))
-    if workers == 1:
-        run_main(built, epoch_interval=timedelta(0), recovery_config=config)
-    else:
-        cluster_main(built, [], 0, worker_count_per_proc=workers, epoch_interval=timedelta(0), recovery_config=config)
+    run_built(built, workers, recovery)
     return told
 
 
