@@ -20,6 +20,17 @@ from domain.messages.market import Tick
 from domain.messages.ops import Alert, Control, Quarantined
 from domain.messages.provider import CancelReport, ConversionReport, ProviderConfig, ProviderEvent, ProviderHealth
 from domain.messages.recon import ReconException, ReconReport, Statement
+from domain.messages.settlement import (
+    CustomerCorrection,
+    CustomerFlow,
+    CustomerTerms,
+    FeeSchedule,
+    Instrument,
+    MatchedTrade,
+    OrderLock,
+    SettlementResult,
+    TradeReplay,
+)
 from domain.messages.treasury import (
     BufferFlow,
     BufferLevel,
@@ -93,6 +104,21 @@ PROVIDER_CANCELS = Topic("provider.cancels", CancelReport, "client_cancel_id", "
 OPS_CONTROLS = Topic("ops.controls", Control, "scope", "in", "what people tell the treasury to do")
 GOV_APPROVALS = Topic("gov.approvals", Vote, "subject", "in", "what people agree to, and what not")
 
+SETTLEMENT_INSTRUMENTS = Topic(
+    "settlement.instruments", Instrument, "symbol", "in", "what is traded, and in which steps", compacted=True
+)
+SETTLEMENT_FEES = Topic("settlement.fees", FeeSchedule, "fees", "in", "what trading costs, by level", compacted=True)
+SETTLEMENT_CUSTOMERS = Topic(
+    "settlement.customers", CustomerTerms, "customer", "in", "at which level customers trade, and whether", compacted=True
+)
+SETTLEMENT_FLOWS = Topic("settlement.flows", CustomerFlow, "customer", "in", "money of customers that comes, goes and moves")
+ORDERS_LOCKS = Topic("orders.locks", OrderLock, "order_id", "in", "what orders lock, and when they end")
+SETTLEMENT_REPLAYS = Topic("settlement.replays", TradeReplay, "", "in", "refused trades that people have settled after all")
+SETTLEMENT_CORRECTIONS = Topic(
+    "settlement.corrections", CustomerCorrection, "customer", "in", "corrections of balances that people ask for"
+)
+TRADES_MATCHED = Topic("trades.matched", MatchedTrade, "symbol", "in", "trades in the order in which they were matched")
+
 LEDGER_POSTINGS = Topic("ledger.postings", Posting, "key", "in", "single postings, for a shard of their own")
 LEDGER_CROSSINGS = Topic("ledger.crossings", Crossing, "shard", "between", "what one shard leaves to another to book")
 LEDGER_BALANCES = Topic(
@@ -123,6 +149,18 @@ OF_TREASURY = (
 )
 """What the flow of the treasury alone reads, which need not run."""
 
+OF_SETTLEMENT = (
+    SETTLEMENT_INSTRUMENTS,
+    SETTLEMENT_FEES,
+    SETTLEMENT_CUSTOMERS,
+    SETTLEMENT_FLOWS,
+    SETTLEMENT_REPLAYS,
+    SETTLEMENT_CORRECTIONS,
+    ORDERS_LOCKS,
+    TRADES_MATCHED,
+)
+"""What the flow of the settlement alone reads, which need not run."""
+
 USER_TRADES = Topic("user.trades", UserTrade, "transaction_id", "out", "paired trades and their reversals")
 LEGS_WAITING = Topic("legs.waiting", WaitingLeg, "leg_id", "out", "legs without a partner, by age and worth", compacted=True)
 LEGS_REFUSED = Topic("legs.refused", LegRefusal, "leg_id", "out", "legs that will not be paired, and why")
@@ -136,6 +174,9 @@ TREASURY_WINDOWS = Topic("treasury.windows", NetWindow, "buffer", "out", "what e
 TREASURY_SETTLEMENTS = Topic("treasury.settlements", NetSettlement, "", "out", "who pays whom when entities settle at once")
 TREASURY_LEVELS = Topic("treasury.levels", BufferLevel, "buffer", "out", "how buffers stand", compacted=True)
 PROVIDER_HEALTH = Topic("provider.health", ProviderHealth, "provider", "out", "how providers do", compacted=True)
+SETTLEMENT_RESULTS = Topic(
+    "settlement.results", SettlementResult, "id", "out", "what became of each word: booked or refused"
+)
 RECON_REPORTS = Topic("recon.reports", ReconReport, "account", "out", "what statements and books came to, compared")
 RECON_EXCEPTIONS = Topic(
     "recon.exceptions", ReconException, "break_id", "out", "what statements and books differ in", compacted=True

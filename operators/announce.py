@@ -4,8 +4,9 @@ Messages that are values of a feed themselves (decisions, orders, balances, repo
 topic, and the topic its key.
 """
 
-from collections.abc import Collection, Iterator
-from typing import Literal
+import json
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, Literal
 
 from domain.ids import content_id
 from domain.ledger.accounts import at_venue
@@ -16,7 +17,20 @@ from domain.messages.fields import Message
 from domain.messages.ledger import LedgerVerdict
 from domain.messages.legs import LegRefusal, WaitingLeg
 from domain.messages.ops import Alert
+from domain.messages.settlement import (
+    CustomerCorrection,
+    CustomerFlow,
+    MatchedTrade,
+    OrderLock,
+    SettlementResult,
+    TradeReplay,
+)
 from domain.pairing.effects import LegRefused, LegTooOld, LegWaits
+from domain.postings.settlement import KINDS
+from domain.settlement.answers import Word
+from domain.settlement.desk import Trouble
+from domain.settlement.records import refusal_of
+from domain.settlement.results import Settled
 from domain.streams.records import Outgoing, Record
 from domain.templates.exchange_position import SUSPENSE, fill_id
 from domain.times import datetime_of
@@ -130,6 +144,68 @@ def _of_legs(transaction: Transaction) -> str:
         return ""
     btc, usd = _legs(transaction.meta)
     return f", {usd.amount} cents for {btc.amount} sats of legs {btc.id} and {usd.id},"
+
+
+SETTLED: Mapping[str, str] = {template: kind for kind, template in KINDS.items()}
+"""What a word asked for, by the template of its posting."""
+
+
+def settled(record: Record[Settled]) -> Iterator[Message | Outgoing]:
+    """Yield what became of a word of the settlement; said again, without balances, when a replay finds it booked."""
+    transaction, verdict, after = record.value
+    meta = json.loads(transaction.meta)
+    told = {"kind": SETTLED.get(transaction.template), "id": meta.get("trade") or meta["name"], "as_of": record.at_ms}
+    told |= {"symbol": meta.get("symbol"), "sequence": meta.get("sequence"), "after": after}
+    if verdict.outcome in (Outcome.POSTED, Outcome.DUPLICATE):
+        yield SettlementResult.model_validate(told | {"outcome": "booked"})
+    else:
+        reason = "booked_otherwise" if verdict.outcome is Outcome.CONFLICT else "refused_by_books"
+        yield SettlementResult.model_validate(told | {"outcome": "refused", "reason": reason})
+        yield from booking()[Judged](Record(record.at_ms, record.source, record.offset, Judged(transaction, verdict)))
+
+
+def refused_word(record: Record[Any]) -> Iterator[SettlementResult]:
+    """Yield that a word of the settlement is refused, and why."""
+    put = refusal_of(record.value)
+    if put is not None:
+        word, _, (reason, shortfall) = put
+        told = {"outcome": "refused", "reason": reason, "shortfall": shortfall, "as_of": record.at_ms}
+        yield SettlementResult.model_validate(_named(word) | told)
+
+
+def _named(word: Word) -> dict[str, object]:
+    match word:
+        case TradeReplay():
+            return {
+                "kind": "replay",
+                "id": word.trade.trade_id,
+                "symbol": word.trade.symbol,
+                "sequence": word.trade.sequence,
+            }
+        case CustomerCorrection():
+            return {"kind": "correction", "id": word.id}
+        case MatchedTrade():
+            return {"kind": "trade", "id": word.trade_id, "symbol": word.symbol, "sequence": word.sequence}
+        case OrderLock():
+            return {"kind": word.command, "id": word.order_id, "symbol": word.symbol}
+        case CustomerFlow():
+            return {"kind": word.kind, "id": word.id}
+
+
+def symbol_stands(record: Record[Trouble]) -> Iterator[Alert]:
+    """Yield the alert that a symbol stands still: nothing of it settles until the right trade comes."""
+    symbol, sequence, what = record.value
+    told = _STANDS[what].format(symbol=symbol, sequence=sequence)
+    yield _alert(what, "critical", f"{symbol}/{sequence}", told, record.at_ms)
+
+
+_STANDS = {
+    "trade_missing": "trade {sequence} of {symbol} is missing, so its later trades wait; have the exchange send it again",
+    "link_broken": "trade {sequence} of {symbol} does not follow the one before it, so {symbol} stands still; "
+    "have the exchange send the right one",
+    "pair_changed": "{symbol} was told anew with another pair or other decimals, which is passed over since orders rest on it; "
+    "name a new symbol",
+}
 
 
 def too_old(record: Record[LegTooOld]) -> Alert:

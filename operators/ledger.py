@@ -12,7 +12,7 @@ soon as they are there. So runs are as large as the database is slow. The next o
 when enough wait to fill a batch, so that the writer has that to fold while it writes: small runs one behind the other would
 cost more than they gain. Each look at a run waits some milliseconds for it, in which small runs are booked, since an answer is
 worth more at once; between two looks the others in the process have their turn. Until they are answered, postings are part of
-the step's snapshot.
+the step's snapshot. Where an epoch has to end with everything booked (`whole`), its snapshot posts first what still waits.
 
 Holds that reach their end expire here: a run stops before the first instant at which a hold may be due, and goes on when it
 is known whether that hold is still open. So what is posted does not depend on how the stream was cut.
@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import bytewax.operators as op
 from bytewax.operators import StatefulBatchLogic
@@ -45,6 +45,8 @@ Post = Callable[[Sequence[Transaction]], "Future[Booked]"]
 
 Answer = Judged | TakenBack | LedgerBalance
 Posting = Record[Transaction]
+Say = Callable[[Sequence[Posting], Booked], Iterator[tuple[int, Any]]]
+"""Says what became of some postings, with the times of what it says."""
 
 HEARTBEAT_MS = 1000
 FULL = 2_000
@@ -77,14 +79,15 @@ class _UnderWay(NamedTuple):
     booked: "Future[Booked]"
 
 
-class BookingLogic(StatefulBatchLogic[Progress[Transaction], Answers[Answer], Snapshot]):
+class BookingLogic(StatefulBatchLogic[Progress[Transaction], Answers[Any], Snapshot]):
     """The writer of one ledger shard.
 
     `window_ms` is how much stream time one batch may span: 1 makes what is emitted independent of how the stream was cut,
     more makes it fast. `unanswered` are the records of a snapshot whose answers were still to come, `heard_batch_id` is up
     to where it had told of what others posted, and `newest_batch` was the last of the ledger: a ledger that ends before it has
     lost what the saved places have passed, and nobody would book that again, so it is refused. `full` is how many postings fill
-    a batch.
+    a batch. `whole` is whether an epoch ends with all of its postings booked, which takes a feed of one source; `say` says of
+    answers something else than verdicts and balances.
     """
 
     def __init__(
@@ -99,6 +102,8 @@ class BookingLogic(StatefulBatchLogic[Progress[Transaction], Answers[Answer], Sn
         heard_batch_id: int = 0,
         newest_batch: int = 0,
         full: int = FULL,
+        whole: bool = False,
+        say: Say | None = None,
     ) -> None:
         _refuse_older(opened.ledger.newest_batch(), newest_batch)
         self._merge = merge
@@ -110,6 +115,8 @@ class BookingLogic(StatefulBatchLogic[Progress[Transaction], Answers[Answer], Sn
         self._next_offset = next_offset
         self._ready = list(unanswered)
         self._full = full
+        self._whole = whole
+        self._say_of = say or self._verdicts_and_balances
         self._under_way: deque[_UnderWay] = deque()
         self._said_ms = -1
         # Accounts that were never booked are worth zero; whoever decides on them must hear it.
@@ -196,6 +203,10 @@ class BookingLogic(StatefulBatchLogic[Progress[Transaction], Answers[Answer], Sn
         self._under_way.popleft()
         for record, verdict in zip(window, booked.verdicts, strict=True):
             self._timers.add(record.value, verdict)
+        yield from self._say_of(window, booked)
+
+    def _verdicts_and_balances(self, window: Sequence[Posting], booked: Booked) -> Iterator[tuple[int, Answer]]:
+        for record, verdict in zip(window, booked.verdicts, strict=True):
             yield record.at_ms, Judged(record.value, verdict)
         for balance in booked.balances:
             yield self._noted(balance, window[-1].at_ms)
@@ -248,6 +259,10 @@ class BookingLogic(StatefulBatchLogic[Progress[Transaction], Answers[Answer], Sn
 
     def snapshot(self) -> Snapshot:
         """Waits for what is on its way: an epoch ends with its postings booked, answered or not."""
+        if self._whole:
+            self._ready += self._merge.drain()
+            self._send(self._ready)
+            self._ready = []
         for one in self._under_way:
             one.booked.result()
         under_way = [record for one in self._under_way for record in one.window]
@@ -290,11 +305,18 @@ def book(
     open_ledger: Callable[[], OpenLedger],
     watched: Sequence[tuple[str, str]],
     window_ms: int,
-) -> Feed[Answer]:
-    """Post a feed of transactions to one shard of the ledger; out come `Judged` values and `LedgerBalance` messages.
+    *,
+    whole: bool = False,
+    say: Say | None = None,
+) -> Feed[Any]:
+    """Post a feed of transactions to one shard of the ledger; out come `Judged` values and `LedgerBalance` messages, or what
+    `say` makes of the answers.
 
     Steps of several shards say under one `name` what they say.
     """
+    if whole and len(postings.sources) > 1:
+        msg = f"an epoch of {step_id} can end whole only if its postings come from one source, not from {postings.sources}"
+        raise ValueError(msg)
     key = f"ledger-{shard:02d}"
 
     def build(resume: Snapshot | None) -> BookingLogic:
@@ -309,6 +331,8 @@ def book(
             unanswered=PACKING.unpack(unanswered),
             heard_batch_id=heard_batch_id,
             newest_batch=newest_batch,
+            whole=whole,
+            say=say,
         )
 
     keyed = op.map(f"{step_id}_to_shard", postings.stream, lambda progress: (key, progress))

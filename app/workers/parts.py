@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -32,7 +32,7 @@ from connectors.venue.gateway import START, Cursor, VenueGateway
 from connectors.venue.simulated.client import HttpExchange
 from domain.errors import ConfigError
 from domain.hedging.policy import Book
-from domain.ledger.accounts import TREASURY_SHARD, Account, chart
+from domain.ledger.accounts import SETTLEMENT_SHARD, TREASURY_SHARD, Account, chart
 from domain.ledger.clearing import clearing_accounts, home_part
 from domain.ledger.leaves import on_leaves, watched_in, with_leaves
 from domain.messages.fields import Message
@@ -43,7 +43,7 @@ from domain.topics import LEGS_WAITING, TOPICS, Topic
 from domain.treasury.desk import Past
 from domain.treasury.job_book import MEMORY_MS as JOB_MEMORY_MS
 from domain.treasury.worth import CURRENCY_OF
-from flows import archive, everything, execution, hedging, ledger, liability, reconciling, treasury
+from flows import archive, everything, execution, hedging, ledger, liability, reconciling, settlement, treasury
 from flows.edges import Edges
 from operators.ledger import OpenLedger
 from operators.recall import Memory
@@ -57,6 +57,8 @@ from sinks.notices import NoticeSink
 from sinks.outbox import PostgresOutbox
 from sinks.quarantine import QuarantineSink
 from sinks.reconciling import PostgresRecords
+from sinks.settlement import PostgresBooks
+from sinks.settlement import PostgresRecords as SettlementRecords
 from sinks.treasury import PostgresThresholds, PostgresTreasury
 
 LEDGER_WINDOW_MS = 1000
@@ -245,6 +247,19 @@ def of_treasury(joints: Joints) -> treasury.Setup:
             return Past(records.jobs(JOB_MEMORY_MS // 1000), now_ms())
 
     return treasury.Setup(policy, books, lambda: PostgresTreasury(joints.dsn, rules), told, past)
+
+
+def of_settlement(joints: Joints) -> settlement.Setup:
+    """How matched trades are settled, on a shard of their own. What customers have is asked once the shard is taken: then
+    nobody else posts there any more, and all that an earlier run has posted is there."""
+    opened = cache(_opening(joints, SETTLEMENT_SHARD))
+    books = ledger.Setup(SETTLEMENT_SHARD, opened, (), LEDGER_WINDOW_MS)
+
+    def ask() -> PostgresBooks:
+        opened()
+        return PostgresBooks(joints.dsn)
+
+    return settlement.Setup(books, ask, lambda: SettlementRecords(joints.dsn))
 
 
 def _treasury_rounds(joints: Joints, outbox: Callable[[], PostgresOutbox]) -> dict[str, Build[Any, Message]]:

@@ -32,9 +32,9 @@ from app.workers.recovery import prepare_recovery, take_folder
 from app.workers.shape import check_shape, shape_of
 from connectors.kafka.origin import origin_of
 from domain.errors import FencedError
-from domain.ledger.accounts import TREASURY_SHARD
+from domain.ledger.accounts import SETTLEMENT_SHARD, TREASURY_SHARD
 from domain.topics import Topic
-from flows import archive, everything, execution, hedging, ledger, liability, reconciling, treasury
+from flows import archive, everything, execution, hedging, ledger, liability, reconciling, settlement, treasury
 from flows.edges import Edges
 from sinks.ledger.standby import await_turn
 
@@ -65,7 +65,7 @@ GIVES_WAY = 10
 ARCHIVE = "archive"
 """The flow that others know nothing of: it is run beside them, and no part of `everything`."""
 
-BESIDE = (ARCHIVE, "reconciling", "treasury")
+BESIDE = (ARCHIVE, "reconciling", "treasury", "settlement")
 """The flows that are run beside the others, and are no part of `everything`."""
 
 FLOWS: dict[str, Flow[Any]] = {
@@ -76,6 +76,7 @@ FLOWS: dict[str, Flow[Any]] = {
     "ledger": Flow(ledger.flow, parts.of_singles, ledger.INPUTS),
     "reconciling": Flow(reconciling.flow, parts.of_reconciling, reconciling.INPUTS),
     "treasury": Flow(treasury.flow, parts.of_treasury, treasury.INPUTS),
+    "settlement": Flow(settlement.flow, parts.of_settlement, settlement.INPUTS),
     ARCHIVE: Flow(archive.flow, parts.of_archive, archive.INPUTS, parts.archive_edges, saves=False),
 }
 BOOKING: dict[str, Callable[[Settings], Sequence[int]]] = {
@@ -83,6 +84,7 @@ BOOKING: dict[str, Callable[[Settings], Sequence[int]]] = {
     "liability": parts.trade_shards,
     "ledger": lambda _: (parts.SINGLES_SHARD,),
     "treasury": lambda _: (TREASURY_SHARD,),
+    "settlement": lambda _: (SETTLEMENT_SHARD,),
 }
 """The flows that have writers of the ledger in them, and of which shards: one of them works, others stand by or stop."""
 

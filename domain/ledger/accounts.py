@@ -26,9 +26,14 @@ STABLESATS = "Stablesats"
 EXCHANGE_POSITION = "Exchange Position"
 EXCHANGE_CASH = "Exchange Cash"
 BUFFERS = "Buffers"
+SETTLEMENT = "Settlement"
 
 TREASURY_SHARD = 9
 """What is in buffers is booked by a writer of its own, so that neither it nor the hedge waits for the other."""
+
+
+SETTLEMENT_SHARD = 8
+"""What customers trade with each other is booked by a writer of its own."""
 
 
 class Velocity(NamedTuple):
@@ -107,7 +112,26 @@ OF_BUFFERS = (
 )
 """The accounts of the buffers, and what stands against them; the shard is the treasury's own."""
 
-FIXED = (*SHARED, *OF_BOOKS, *OF_VENUES, *[account._replace(shard=TREASURY_SHARD) for account in OF_BUFFERS])
+OF_CUSTOMERS = (
+    Account(29, "CUSTOMER", CREDIT, SETTLEMENT, None, "what a customer may use", 0, shard=SETTLEMENT_SHARD),
+    Account(
+        30, "CUSTOMER_LOCKED", CREDIT, SETTLEMENT, None, "what a customer has locked for orders", 0, shard=SETTLEMENT_SHARD
+    ),
+    Account(31, "CUSTOMER_DEBT", DEBIT, SETTLEMENT, None, "what a customer owes us", 0, shard=SETTLEMENT_SHARD),
+)
+"""The sums over all customers; a customer has an account below each from the first entry on it on."""
+
+OF_SETTLEMENT = (
+    Account(32, "CUSTODY", DEBIT, SETTLEMENT, None, "what is held for customers", shard=SETTLEMENT_SHARD),
+    Account(33, "TRADING_REVENUE", CREDIT, SETTLEMENT, None, "fees of customers' trades", 0, shard=SETTLEMENT_SHARD),
+    Account(
+        34, "CUSTOMER_CORRECTIONS", DEBIT, SETTLEMENT, None, "corrections of customers' balances", shard=SETTLEMENT_SHARD
+    ),
+)
+"""What stands against the accounts of customers."""
+
+_BUFFERED = [account._replace(shard=TREASURY_SHARD) for account in OF_BUFFERS]
+FIXED = (*SHARED, *OF_BOOKS, *OF_VENUES, *_BUFFERED, *OF_CUSTOMERS, *OF_SETTLEMENT)
 """The accounts that are always there; a new one takes the next id."""
 
 _KEPT_BY_VENUES = frozenset([account.code for account in OF_VENUES])
@@ -134,6 +158,15 @@ def venue_accounts(venue: str) -> tuple[Account, ...]:
 def book_accounts(book: str) -> tuple[Account, ...]:
     """Return the accounts that a book brings, each below its summary."""
     return tuple([_below(summary, book) for summary in OF_BOOKS])
+
+
+_OPENED = {account.code: account for account in OF_CUSTOMERS}
+
+
+def opened(code: str) -> Account | None:
+    """Return the account that opens by itself with the first entry on it: that of a customer. None for any other code."""
+    summary, _, name = code.partition("/")
+    return _below(_OPENED[summary], name) if name and summary in _OPENED else None
 
 
 def _below(summary: Account, name: str) -> Account:

@@ -6,7 +6,7 @@ It keeps everything that it was given, so a test can look at transactions and en
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from domain.ledger.accounts import CHART, Account, numbered
+from domain.ledger.accounts import CHART, Account, numbered, opened
 from domain.ledger.books import Books, Key, Known, Origin, Window, balances
 from domain.ledger.causes import origin_of
 from domain.ledger.fold import advance, fold
@@ -37,10 +37,18 @@ class MemoryLedger:
         """Post a batch; equal to posting its transactions one by one."""
         named = {one.cause.transaction_id for one in transactions if one.cause is not None}
         self._books.origins = {id_: self._origin(id_) for id_ in named & self._by_id.keys()}
+        self._open({entry[0] for one in transactions for entry in one.entries} - self._books.accounts.keys())
         folded = fold(self._books, transactions)
         advance(self._books, folded)
         self._keep(folded)
         return Booked(folded.verdicts, balances(self._books.rows, folded.seen))
+
+    def _open(self, codes: Collection[str]) -> None:
+        fresh = [account for account in map(opened, sorted(codes)) if account is not None]
+        for account in numbered([*self._books.accounts.values(), *fresh])[len(self._books.accounts) :] if fresh else ():
+            self._books.accounts[account.code] = account
+            self._codes[account.id] = account.code
+            self._books.summaries.add(str(account.parent))
 
     def _keep(self, folded: Folded) -> None:
         self._known.update(folded.answered)

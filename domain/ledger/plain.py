@@ -1,16 +1,16 @@
 """The short way of the fold, for what is frequent and plain; whatever is not goes the general way (`domain/ledger/judge.py`).
 
-Plain is a transaction that moves settled money between open accounts without limits, each currency balanced before the next
-begins, under an id that nobody has used, without cause, expiry and group. It is booked in one loop, which writes the lines of
-its entries and the text of its body as it goes. The loop refuses nothing: where it meets anything odd it takes back what it has
-booked, and the transaction is judged as any other.
+Plain is a transaction that moves settled money between open accounts that have no limit but one on what has to be left, each
+currency balanced before the next begins, under an id that nobody has used, without cause, expiry and group. It is
+booked in one loop, which writes the lines of its entries and the text of its body as it goes. The loop refuses nothing: where it
+meets anything odd it takes back what it has booked, and the transaction is judged as any other.
 """
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from domain.ledger.body import ENTRY_PLACE, can_be_stored, hash_of
-from domain.ledger.books import ACCOUNT_ID, LIMITED, Books, Key, Known, Row
+from domain.ledger.books import ACCOUNT_ID, Books, Key, Known, Row
 from domain.ledger.journal import Layer, Outcome, Transaction, Verdict
 from domain.ledger.judge import SAFE, Folded, Posted, copied, judge, take_back
 from domain.ledger.refusals import EFFECTIVE_MS_MAX, ENTRIES_MAX, ENTRIES_MIN
@@ -21,17 +21,21 @@ Side = tuple[str, str, int]
 
 class Place(NamedTuple):
     """Where an entry is booked, with all of its texts that are the same for every entry there: in the line of an entry before
-    and after the leg, and in a body."""
+    and after the leg, and in a body. `least` is what has to be left available, None if nothing has; what is pending or promised
+    of it stands in the slots `held`."""
 
     row: Row
     slot: int
     before_leg: str
     after_leg: str
     in_body: str
+    least: int | None
+    normal_side: int
+    held: tuple[int, int]
 
 
 class Places(dict[Side, Place | None]):
-    """The places of a batch, each found when the first entry asks for it; None if the account has limits, or takes no such
+    """The places of a batch, each found when the first entry asks for it; None if the account has other limits, or takes no such
     entries."""
 
     def __init__(self, books: Books, rows: dict[Key, Row]) -> None:
@@ -44,10 +48,18 @@ class Places(dict[Side, Place | None]):
 
     def _find(self, account: str, currency: str, side: int) -> Place | None:
         row = self._rows.get((account, currency)) or copied(self._books, self._rows, (account, currency))
-        if row is None or row[LIMITED] or side * side != 1:
+        if row is None or side * side != 1:
             return None
-        in_body = ENTRY_PLACE % (account, currency, Layer.SETTLED, side)
-        return Place(row, 1 if side > 0 else 2, f"\t{row[ACCOUNT_ID]}\t", f"\t1\t{side:d}\t{currency}\t", in_body)
+        of = self._books.accounts[account]
+        if of.max_balance is not None or of.velocities:
+            return None
+        texts = (
+            f"\t{row[ACCOUNT_ID]}\t",
+            f"\t1\t{side:d}\t{currency}\t",
+            ENTRY_PLACE % (account, currency, Layer.SETTLED, side),
+        )
+        held = (4, 6) if of.normal_side > 0 else (3, 5)
+        return Place(row, 1 if side > 0 else 2, *texts, of.min_available, of.normal_side, held)
 
 
 def post_each(books: Books, folded: Folded, transactions: Sequence[Transaction]) -> None:
@@ -77,10 +89,12 @@ def post_each(books: Books, folded: Folded, transactions: Sequence[Transaction])
                     if net:
                         break
                     balanced = currency
-                row, slot, before_leg, after_leg, in_body = place
+                row, slot, before_leg, after_leg, in_body, least, normal_side, held = place
                 total, signed = row[slot] + amount, side * amount
                 after = row[1] - row[2] + signed
                 if not (-SAFE < total < SAFE and -SAFE < after < SAFE):
+                    break
+                if least is not None and normal_side * after - row[held[0]] - row[held[1]] < least:
                     break
                 row[slot] = total
                 row[0] = version = row[0] + 1

@@ -57,6 +57,11 @@ class Merge(Generic[T]):
         released, self._waiting = self._waiting[:cut], self._waiting[cut:]
         return released
 
+    def drain(self) -> list[Record[T]]:
+        """Return all records that are held, and forget them: of one source, since others may still precede them."""
+        drained, self._waiting = sorted(self._waiting, key=_ORDER), []
+        return drained
+
     def waiting(self) -> Sequence[Record[T]]:
         """Return the records that are held."""
         return self._waiting

@@ -41,13 +41,15 @@ class Kind(NamedTuple, Generic[In, Out]):
     """A kind of machine: `version` names the shape of its snapshots, `restore` makes one from its snapshot, or a new one.
 
     `forget` lets it forget what it no longer needs; it is called with the watermark when an epoch has ended. `packing`, where
-    many records may wait, packs those of a snapshot.
+    many records may wait, packs those of a snapshot. `expect` hears of a run of records before their instants are applied, to
+    look up at once what they need.
     """
 
     version: int
     restore: Callable[[Snapshot | None], Machine[In, Out]]
     forget: Callable[[Any, int], None] | None = None
     packing: Packing[In] | None = None
+    expect: Callable[[Any, Sequence[Record[In]]], None] | None = None
 
 
 class Pulse:
@@ -84,7 +86,10 @@ class MachineLogic(StatefulBatchLogic[Progress[In], Answers[Out], Snapshot]):
             self._merge.add(progress)
             if progress.records:
                 self._held.append((progress.records[-1].at_ms, self._settled_ms))
-        answers = list(self._answers(self._merge.release()))
+        released = self._merge.release()
+        if released and self._kind.expect is not None:
+            self._kind.expect(self._machine, released)
+        answers = list(self._answers(released))
         watermark_ms = self._merge.watermark_ms
         if not answers and watermark_ms == before_ms:
             return (), False

@@ -17,6 +17,7 @@ from collections.abc import Collection, Iterable, Sequence
 import psycopg
 
 from domain.errors import InvariantError
+from domain.ledger.accounts import opened
 from domain.ledger.books import Books, Key, Known, Origin, Window, balances
 from domain.ledger.causes import origin_of
 from domain.ledger.fold import advance, fold
@@ -26,6 +27,7 @@ from domain.ledger.velocity import windows
 from sinks.ledger.ids import LOWEST, RecentIds
 from sinks.ledger.reading import State, read_books, read_changed, read_known, read_origins, read_state, read_used
 from sinks.ledger.rows import render
+from sinks.ledger.taking import open_missing
 from sinks.ledger.writing import Link, Prepared
 from sinks.postgres import Connection
 
@@ -141,12 +143,24 @@ class LedgerMemory:
             self._forget_oldest()
         missing = codes - self.books.accounts.keys()
         if missing:
-            found = read_books(self._connection, self._shard, [code for code in missing if is_storable(code)])
-            self.books.accounts.update(found.accounts)
-            self.books.rows.update(found.rows)
-            self.books.summaries |= found.summaries
-            self._has_velocities |= any(account.velocities for account in found.accounts.values())
+            self._read(missing)
+            self._open(missing - self.books.accounts.keys())
         self._last_used.update(dict.fromkeys(codes & self.books.accounts.keys(), self._number))
+
+    def _read(self, codes: Collection[str]) -> None:
+        found = read_books(self._connection, self._shard, [code for code in codes if is_storable(code)])
+        self.books.accounts.update(found.accounts)
+        self.books.rows.update(found.rows)
+        self.books.summaries |= found.summaries
+        self._has_velocities |= any(account.velocities for account in found.accounts.values())
+
+    def _open(self, codes: Collection[str]) -> None:
+        """Open those of the accounts that open by themselves, and read them."""
+        named = [account for account in map(opened, sorted(codes)) if account is not None and is_storable(account.code)]
+        fresh = [account for account in named if account.shard == self._shard]
+        if fresh:
+            open_missing(self._connection, fresh)
+            self._read([account.code for account in fresh])
 
     def _forget_oldest(self) -> None:
         """Keep the half that was touched last, and what the batch before this one has touched, which may be on its way."""

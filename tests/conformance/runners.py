@@ -18,6 +18,7 @@ from domain.reconciling.rules import Rules
 from domain.times import parse_ms
 from domain.treasury.retries import RetryPolicy, delays_seconds, levels
 from domain.venue.okx import UnreadablePosition, parse_position
+from tests.conformance.settlement import SETTLEMENT
 from tests.conformance.treasury import TREASURY
 
 Given = dict[str, Any]
@@ -260,5 +261,6 @@ RUNNERS: dict[str, Callable[[Given], Any]] = {
     "rounding": rounding,
     "statement_match": statement_match,
     "venue_journal": venue_journal,
+    **SETTLEMENT,
     **TREASURY,
 }

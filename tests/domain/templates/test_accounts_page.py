@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.ledger.accounts import FIXED, OF_BOOKS, OF_VENUES, Account
+from domain.ledger.accounts import FIXED, OF_BOOKS, OF_CUSTOMERS, OF_VENUES, Account
 from domain.ledger.journal import CREDIT, DEBIT, Transaction
 from domain.templates.currency_exchange import currency_exchange
 from tests.domain.templates.test_templates import AT, TABLE
@@ -28,7 +28,7 @@ NO_TEMPLATES = {"CASH_FLOW", "EXCHANGE_POSITION", "FILL", "REBOOKING"}
 """Words that ids are made of."""
 
 UNITS = {"USD": "cents", "USDC": "millionths", "BTC": "satoshis", None: "minor units of any currency"}
-SUMS = {**dict.fromkeys(OF_VENUES, "venue"), **dict.fromkeys(OF_BOOKS, "book")}
+SUMS = {**dict.fromkeys(OF_VENUES, "venue"), **dict.fromkeys(OF_BOOKS, "book"), **dict.fromkeys(OF_CUSTOMERS, "customer")}
 
 
 def examples() -> dict[str, Transaction]:

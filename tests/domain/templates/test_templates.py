@@ -8,13 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.ids import content_id
-from domain.ledger.accounts import chart
+from domain.ledger.accounts import chart, opened
 from domain.ledger.books import Books, Origin
 from domain.ledger.causes import moved
 from domain.ledger.fold import fold
 from domain.ledger.journal import Outcome, Transaction
 from domain.ledger.memory import MemoryLedger
 from domain.messages.venue import CashFlow
+from domain.templates import settlement
 from domain.templates.adjust_exchange_allocation import adjust_exchange_allocation
 from domain.templates.buffers import Converted, buffer_flow, conversion, revert_conversion
 from domain.templates.cash_flows import (
@@ -80,6 +81,9 @@ ON_CHAIN = Converted("due", "P1", "c", "j", "system_buffer_fiat", "USD", 100, "s
 TO_BROKER = ON_CHAIN._replace(destination="broker_operational", destination_currency="USD", destination_amount=99, fee=1)
 IN, OUT = "system_buffer_usdc", "system_buffer_fiat"
 
+TOLD = settlement.Told(**AT)
+SIDES = settlement.Sides("b", "s", "BTC", "USDT", 7, 1_050, 40, 995, 15)
+TERMS = settlement.Terms("142", "seller", "o1", "o2", 10, 5, "0" * 32)
 TABLE: list[tuple[str, Transaction | None, list[str]]] = [
     (
         "BUFFER_FLOW",
@@ -132,6 +136,53 @@ TABLE: list[tuple[str, Transaction | None, list[str]]] = [
         "REVERT_BUFFER_TRANSFER",
         revert_conversion(TO_BROKER, "it was returned", **AT),
         ["USD DR SYSTEM_BUFFER_FIAT 100", "USD CR BROKER_OPERATIONAL 99", "USD CR CONVERSION_FEES 1"],
+    ),
+    (
+        "CUSTOMER_DEPOSIT",
+        settlement.customer_deposit("d", "u", "USDT", 7, 2, TOLD),
+        ["USDT DR CUSTODY 7", "USDT CR CUSTOMER/u 5", "USDT CR CUSTOMER_DEBT/u 2"],
+    ),
+    (
+        "CUSTOMER_WITHDRAWAL",
+        settlement.customer_withdrawal("w", "u", "USDT", 7, TOLD),
+        ["USDT DR CUSTOMER/u 7", "USDT CR CUSTODY 7"],
+    ),
+    (
+        "CUSTOMER_DEBIT",
+        settlement.customer_debit("x", "u", "USDT", 7, 2, TOLD),
+        ["USDT DR CUSTOMER/u 5", "USDT DR CUSTOMER_DEBT/u 2", "USDT CR CUSTODY 7"],
+    ),
+    (
+        "CUSTOMER_TRANSFER",
+        settlement.customer_transfer("t", "u", "v", "USDT", 7, TOLD),
+        ["USDT DR CUSTOMER/u 7", "USDT CR CUSTOMER/v 7"],
+    ),
+    (
+        "CUSTOMER_CORRECTED",
+        settlement.customer_corrected("c", "u", "USDT", -7, 2, TOLD),
+        ["USDT DR CUSTOMER/u 5", "USDT DR CUSTOMER_DEBT/u 2", "USDT CR CUSTOMER_CORRECTIONS 7"],
+    ),
+    (
+        "ORDER_LOCKED",
+        settlement.order_locked("o", "u", "USDT", 7, TOLD),
+        ["USDT DR CUSTOMER/u 7", "USDT CR CUSTOMER_LOCKED/u 7"],
+    ),
+    (
+        "ORDER_UNLOCKED",
+        settlement.order_unlocked("o", "u", "USDT", 7, TOLD),
+        ["USDT DR CUSTOMER_LOCKED/u 7", "USDT CR CUSTOMER/u 7"],
+    ),
+    (
+        "TRADE_SETTLED",
+        settlement.trade_settled("t", "BTC_USDT", 1, SIDES, TERMS, TOLD),
+        [
+            "USDT DR CUSTOMER_LOCKED/b 1050",
+            "USDT CR CUSTOMER/s 995",
+            "USDT CR CUSTOMER/b 40",
+            "USDT CR TRADING_REVENUE 15",
+            "BTC DR CUSTOMER_LOCKED/s 7",
+            "BTC CR CUSTOMER/b 7",
+        ],
     ),
     ("RECONCILIATION", reconciliation(CORRECTION), ["BTC DR TREASURY_WALLET 5", "BTC CR NETWORK_FEES 5"]),
     (
@@ -268,7 +319,8 @@ def test_every_template_is_one_that_the_ledger_takes(name: str, transaction: Tra
     """What a template makes balances, over accounts of the chart in their currencies."""
     assert transaction is not None
     original = Origin(0, None, {key: -net for key, net in moved(transaction.entries).items()}, {})
-    unlimited = {code: account._replace(min_available=None) for code, account in ACCOUNTS.items()}
+    customers = [account for entry in transaction.entries if (account := opened(entry.account))]
+    unlimited = {one.code: one._replace(min_available=None) for one in (*ACCOUNTS.values(), *customers)}
     books = Books(unlimited, origins={transaction.reverses or "x": original})
     assert Outcome.POSTED is fold(books, [transaction]).verdicts[0].outcome
 
@@ -383,6 +435,21 @@ NAMED_OUTSIDE: list[tuple[str, Transaction | None, list[Transaction | None], lis
         [
             conversion(ON_CHAIN._replace(**other), **AT)
             for other in ({"provider": "x"}, {"provider_tx_id": "P2"}, {"client_conversion_id": "d"})
+        ],
+    ),
+    (
+        "a trade of customers by its id",
+        settlement.trade_settled("t", "BTC_USDT", 1, SIDES, TERMS, TOLD),
+        [settlement.trade_settled("t", "ETH_USDT", 2, SIDES._replace(quantity=9), TERMS, TOLD._replace(effective_at_ms=9))],
+        [settlement.trade_settled("u", "BTC_USDT", 1, SIDES, TERMS, TOLD)],
+    ),
+    (
+        "money of a customer by its id",
+        settlement.customer_deposit("d", "u", "USDT", 7, 0, TOLD),
+        [settlement.customer_deposit("d", "v", "BTC", 9, 1, TOLD)],
+        [
+            settlement.customer_deposit("e", "u", "USDT", 7, 0, TOLD),
+            settlement.customer_withdrawal("d", "u", "USDT", 7, TOLD),
         ],
     ),
     (

@@ -21,7 +21,8 @@ VIEWS = "SELECT schemaname || '.' || viewname FROM pg_views WHERE schemaname IN 
 RIGHTS = """
     SELECT c.relnamespace::REGNAMESPACE || '.' || c.relname, p.way
     FROM pg_class c CROSS JOIN (VALUES (1, 'INSERT'), (2, 'UPDATE'), (3, 'DELETE'), (4, 'TRUNCATE'), (5, 'TRIGGER')) p (n, way)
-    WHERE c.relnamespace IN ('ledger'::REGNAMESPACE, 'treasury'::REGNAMESPACE) AND c.relkind IN ('r', 'v') AND CASE
+    WHERE c.relnamespace IN ('ledger'::REGNAMESPACE, 'treasury'::REGNAMESPACE, 'settlement'::REGNAMESPACE)
+            AND c.relkind IN ('r', 'v') AND CASE
         WHEN p.n <= 2 THEN has_any_column_privilege(%(role)s, c.oid, p.way)
         ELSE has_table_privilege(%(role)s, c.oid, p.way)
     END ORDER BY c.relname, p.n
@@ -303,7 +304,7 @@ def test_functions_that_guard_are_safe(connection: Connection) -> None:
     """They search Postgres' own schema alone; with their owner's rights run these, not a superuser's and not for all."""
     assert names(connection, UNSAFE) == []
     guards = (
-        ["account_changes", "account_has_parent", "account_is_told", "balances_move", "balances_open"],
+        ["account_changes", "account_has_parent", "account_is_told", "account_opens", "balances_move", "balances_open"],
         ["entries_fit", "headers_fit", "period_follows", "reference_changes", "tallies_grow"],
     )
     assert names(connection, DEFINERS) == [f"ledger.{name}()" for some in guards for name in some]
@@ -313,10 +314,11 @@ def test_nothing_is_for_everybody(connection: Connection) -> None:
     """PUBLIC has no right to a schema, a table or a view."""
     granted = """
         SELECT c.relname FROM pg_class c, aclexplode(c.relacl) a
-        WHERE c.relnamespace IN ('ledger'::REGNAMESPACE, 'treasury'::REGNAMESPACE) AND a.grantee = 0
+        WHERE c.relnamespace IN ('ledger'::REGNAMESPACE, 'treasury'::REGNAMESPACE, 'settlement'::REGNAMESPACE)
+            AND a.grantee = 0
         UNION ALL
         SELECT n.nspname FROM pg_namespace n, aclexplode(n.nspacl) a
-        WHERE n.nspname IN ('ledger', 'treasury') AND a.grantee = 0
+        WHERE n.nspname IN ('ledger', 'treasury', 'settlement') AND a.grantee = 0
     """
     assert names(connection, granted) == []
 
