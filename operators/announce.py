@@ -5,7 +5,7 @@ topic, and the topic its key.
 """
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from domain.ids import content_id
@@ -30,11 +30,11 @@ from domain.postings.settlement import KINDS
 from domain.settlement.answers import Word
 from domain.settlement.desk import Trouble
 from domain.settlement.records import refusal_of
-from domain.settlement.results import Settled
+from domain.settlement.results import After, Settled
 from domain.streams.records import Outgoing, Record
 from domain.templates.exchange_position import SUSPENSE, fill_id
 from domain.times import datetime_of
-from domain.topics import USER_TRADES
+from domain.topics import SETTLEMENT_RESULTS, USER_TRADES
 from domain.venue.fills import FillOfNobody
 from operators.streams.publish import Makers
 
@@ -153,15 +153,31 @@ SETTLED: Mapping[str, str] = {template: kind for kind, template in KINDS.items()
 def settled(record: Record[Settled]) -> Iterator[Message | Outgoing]:
     """Yield what became of a word of the settlement; said again, without balances, when a replay finds it booked."""
     transaction, verdict, after = record.value
-    meta = json.loads(transaction.meta)
-    told = {"kind": SETTLED.get(transaction.template), "id": meta.get("trade") or meta["name"], "as_of": record.at_ms}
-    told |= {"symbol": meta.get("symbol"), "sequence": meta.get("sequence"), "after": after}
     if verdict.outcome in (Outcome.POSTED, Outcome.DUPLICATE):
-        yield SettlementResult.model_validate(told | {"outcome": "booked"})
+        yield _result(record.at_ms, transaction, after, "booked", None)
     else:
         reason = "booked_otherwise" if verdict.outcome is Outcome.CONFLICT else "refused_by_books"
-        yield SettlementResult.model_validate(told | {"outcome": "refused", "reason": reason})
+        yield _result(record.at_ms, transaction, None, "refused", reason)
         yield from booking()[Judged](Record(record.at_ms, record.source, record.offset, Judged(transaction, verdict)))
+
+
+def _result(
+    at_ms: int, transaction: Transaction, after: Sequence[After] | None, outcome: str, reason: str | None
+) -> Outgoing:
+    """Return a result as it leaves. There is one for each word: written from its fields, which were validated with that."""
+    meta = json.loads(transaction.meta)
+    name, symbol = meta.get("trade") or meta["name"], meta.get("symbol")
+    rows = None if after is None else ",".join([f"[{quoted(a)},{quoted(c)},{n},{v}]" for a, c, n, v in after])
+    text = (
+        f'{{"schema_version":1,"kind":"{SETTLED[transaction.template]}","id":{quoted(name)},"outcome":"{outcome}",'
+        f'"reason":{_or_null(reason)},"shortfall":null,"symbol":{_or_null(symbol)},"sequence":{meta.get("sequence") or "null"},'
+        f'"after":{"null" if rows is None else f"[{rows}]"},"as_of":{at_ms}}}'
+    )
+    return Outgoing(SETTLEMENT_RESULTS.name, at_ms, name.encode(), text.encode())
+
+
+def _or_null(text: str | None) -> str:
+    return "null" if text is None else quoted(text)
 
 
 def refused_word(record: Record[Any]) -> Iterator[SettlementResult]:

@@ -16,7 +16,7 @@ it settled after all. A number that is missing, or a broken link, holds back its
 when one person has asked for it and another one approves.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple, Self
 
@@ -33,9 +33,9 @@ from domain.messages.settlement import (
 )
 from domain.settlement.answers import Answer, Answers, Booked, Books, Heard, Word
 from domain.settlement.fees import LEVELS, Rates, fee_of, rates_of
-from domain.settlement.holdings import Holding, locked, may_take_out, paid_in, spent, taken_by_force
+from domain.settlement.holdings import Holding, locked, may_take_out, paid_in, taken_by_force
 from domain.settlement.links import GENESIS, hash_of
-from domain.settlement.locks import Order, locked_by
+from domain.settlement.locks import Order, Side, locked_by
 from domain.settlement.orders import Open, OpenOrders
 from domain.settlement.sequence import Broken, Chain, Duplicate, Link, Missing, Released, Step
 from domain.settlement.trade import Matched, Moves, Refusal, cost_of, moves_of
@@ -100,6 +100,7 @@ class Turn(NamedTuple):
     heard: Heard
 
 
+NOTHING = Holding()
 UNCHAINED = {"wrong_hash", "broken_link", "sequence_taken"}
 """A trade that is refused for one of these never had its turn, and cannot be settled after all."""
 
@@ -118,6 +119,17 @@ class SettlementDesk:
         self._chains: dict[str, Chain[Turn]] = {}
         self._corrections: dict[str, CustomerCorrection] = {}
         self._holdings: dict[str, dict[str, Holding]] = {}
+        self._hearers: Mapping[type, Callable[[Any, Heard], Iterable[Effect]]] = {
+            Instrument: self._instrument,
+            FeeSchedule: self._fee_schedule,
+            CustomerTerms: self._customer_terms,
+            OrderLock: self._order,
+            MatchedTrade: self._matched,
+            TradeReplay: self._replay,
+            CustomerFlow: self._money,
+            CustomerCorrection: self._correction,
+            Vote: self._voted,
+        }
 
     def expect(self, records: Sequence[Record[Any]]) -> None:
         """Look up at once what the words of a run will need."""
@@ -125,7 +137,10 @@ class SettlementDesk:
 
     def apply(self, _at_ms: int, records: Sequence[Record[Any]]) -> list[Effect]:
         """Take all words of an instant, in order."""
-        return [effect for record in records for effect in self._hear(record.value, Heard(record.source, record.offset))]
+        effects: list[Effect] = []
+        for _, source, offset, word in records:
+            effects += self._hearers[type(word)](word, Heard(source, offset))
+        return effects
 
     def snapshot(self) -> Snapshot:
         """Return what holds, the open orders and the chains; what customers have is asked for again."""
@@ -158,29 +173,6 @@ class SettlementDesk:
         """How many orders are open, and how many trades wait for one that is missing or broken."""
         return {"open_orders": len(self._orders), "trades_waiting": sum(len(chain.kept) for chain in self._chains.values())}
 
-    def _hear(self, word: Any, heard: Heard) -> Iterator[Effect]:
-        match word:
-            case MatchedTrade():
-                yield from self._matched(word, heard)
-            case OrderLock(command="lock"):
-                yield self._lock(word, heard)
-            case OrderLock():
-                yield self._unlock(word, heard)
-            case CustomerFlow():
-                yield self._money(word, heard)
-            case TradeReplay():
-                yield self._replay(word, heard)
-            case CustomerCorrection():
-                yield from self._correction(word, heard)
-            case Vote():
-                yield from self._voted(word, heard)
-            case Instrument():
-                yield from self._told(word)
-            case FeeSchedule():
-                self._fees[word.fees] = tuple(Rates(*level) for level in word.levels)
-            case CustomerTerms():
-                self._terms[word.customer] = word
-
     # What customers have
 
     def _of(self, customer: str) -> dict[str, Holding]:
@@ -192,7 +184,7 @@ class SettlementDesk:
     def _change(self, customer: str, asset: str, change: Callable[[Holding], Holding | None]) -> bool:
         """Change what a customer has of an asset; False where it is not enough."""
         holdings = self._of(customer)
-        changed = change(holdings.get(asset, Holding()))
+        changed = change(holdings.get(asset, NOTHING))
         if changed is not None:
             holdings[asset] = changed
         return changed is not None
@@ -227,15 +219,26 @@ class SettlementDesk:
 
     # Terms
 
-    def _told(self, word: Instrument) -> Iterator[Trouble]:
+    def _instrument(self, word: Instrument, _heard: Heard) -> Iterable[Effect]:
         """Take the newest word on an instrument; what it is made of stays as it was told first, since orders rest on it."""
         known = self._instruments.get(word.symbol, word)
-        if _made_of(known) == _made_of(word):
-            self._instruments[word.symbol] = word
-        else:
-            yield Trouble(word.symbol, 0, "pair_changed")
+        if _made_of(known) != _made_of(word):
+            return (Trouble(word.symbol, 0, "pair_changed"),)
+        self._instruments[word.symbol] = word
+        return ()
+
+    def _fee_schedule(self, word: FeeSchedule, _heard: Heard) -> Iterable[Effect]:
+        self._fees[word.fees] = tuple(Rates(*level) for level in word.levels)
+        return ()
+
+    def _customer_terms(self, word: CustomerTerms, _heard: Heard) -> Iterable[Effect]:
+        self._terms[word.customer] = word
+        return ()
 
     # Orders
+
+    def _order(self, word: OrderLock, heard: Heard) -> Iterable[Effect]:
+        return (self._lock(word, heard) if word.command == "lock" else self._unlock(word, heard),)
 
     def _lock(self, word: OrderLock, heard: Heard) -> Effect:
         instrument = self._instruments.get(word.symbol)
@@ -249,7 +252,7 @@ class SettlementDesk:
         asset = _paid_in(instrument, order)
         refusal, _ = self._decided(word, heard, lambda: Answer(self._locked(word.customer, asset, amount)))
         if refusal is None:
-            self._orders.put(word.order_id, Open(word.customer, word.symbol, order, rates, amount))
+            self._orders.put(word.order_id, Open(word.customer, word.symbol, order, rates, order.quantity, amount))
         return LockAsked(word, asset, amount, refusal, heard)
 
     def _unlock(self, word: OrderLock, heard: Heard) -> Effect:
@@ -286,38 +289,43 @@ class SettlementDesk:
 
     # Trades
 
-    def _matched(self, trade: MatchedTrade, heard: Heard) -> Iterator[Effect]:
+    def _matched(self, trade: MatchedTrade, heard: Heard) -> Iterable[Effect]:
         if hash_of(trade) != trade.hash:
-            yield self._refused(trade, Refusal("wrong_hash"), heard)
-            return
-        chain = self._chains.setdefault(trade.symbol, Chain(last_hash=GENESIS))
-        for step in chain.take(Link(trade.sequence, trade.previous_hash, trade.hash, Turn(trade, heard))):
-            yield from self._stepped(trade.symbol, step)
+            return (self._refused(trade, Refusal("wrong_hash"), heard),)
+        chain = self._chains.get(trade.symbol)
+        if chain is None:
+            chain = self._chains[trade.symbol] = Chain(last_hash=GENESIS)
+        steps = chain.take(Link(trade.sequence, trade.previous_hash, trade.hash, Turn(trade, heard)))
+        return [effect for step in steps for effect in self._stepped(trade.symbol, step)]
 
-    def _stepped(self, symbol: str, step: Step[Turn]) -> Iterator[Effect]:
+    def _stepped(self, symbol: str, step: Step[Turn]) -> Iterable[Effect]:
         match step:
             case Released():
-                yield self._settle(step.link.trade.trade, *step.link.trade)
-            case Duplicate(is_same=is_same):
-                trade, heard = step.link.trade
-                if not (self._is_known(trade) if is_same is None else is_same):
-                    yield self._refused(trade, Refusal("sequence_taken"), heard)
+                return (self._settle(step.link.trade.trade, *step.link.trade),)
+            case Duplicate():
+                return self._repeated(step)
             case Missing():
-                yield Trouble(symbol, step.sequence, "trade_missing")
+                return (Trouble(symbol, step.sequence, "trade_missing"),)
             case Broken():
-                yield self._refused(step.link.trade.trade, Refusal("broken_link"), step.link.trade.heard)
-                yield Trouble(symbol, step.link.sequence, "link_broken")
+                refused = self._refused(step.link.trade.trade, Refusal("broken_link"), step.link.trade.heard)
+                return refused, Trouble(symbol, step.link.sequence, "link_broken")
+
+    def _repeated(self, step: Duplicate[Turn]) -> Iterable[Effect]:
+        """Pass over a trade that comes again; another one under its number is refused."""
+        trade, heard = step.link.trade
+        is_same = self._is_known(trade) if step.is_same is None else step.is_same
+        return () if is_same else (self._refused(trade, Refusal("sequence_taken"), heard),)
 
     def _is_known(self, trade: MatchedTrade) -> bool:
         """Return whether exactly this trade was settled, or refused."""
         booked = self._answers.booked(trade)
         return (booked is not None and booked.hash == trade.hash) or self._answers.refused(trade) is not None
 
-    def _replay(self, word: TradeReplay, heard: Heard) -> Effect:
+    def _replay(self, word: TradeReplay, heard: Heard) -> Iterable[Effect]:
         refusal = self._answers.refused(word.trade)
         if refusal is None or refusal.reason in UNCHAINED or hash_of(word.trade) != word.trade.hash:
-            return self._refused(word, Refusal("never_in_turn"), heard)
-        return self._settle(word, word.trade, heard)
+            return (self._refused(word, Refusal("never_in_turn"), heard),)
+        return (self._settle(word, word.trade, heard),)
 
     def _settle(self, word: MatchedTrade | TradeReplay, trade: MatchedTrade, heard: Heard) -> Effect:
         instrument = self._instruments.get(trade.symbol)
@@ -325,51 +333,49 @@ class SettlementDesk:
         unfit = self._unfit(trade, instrument, buys, sells)
         if unfit or instrument is None or buys is None or sells is None:
             return self._refused(word, Refusal(unfit or "unknown_order"), heard)
-        asked = _asked(trade, instrument, buys, sells, heard)
+        taken = buys.part(trade.quantity)
+        asked = _asked(trade, instrument, (buys.rates, sells.rates), taken, heard)
         if isinstance(asked, Refusal):
             return self._refused(word, asked, heard)
         refusal, _ = self._decided(word, heard, lambda: self._move(asked))
         if refusal is not None:
             return Refused(word, refusal, heard)
-        self._orders.put(trade.buy_order_id, buys.less(trade.quantity))
-        self._orders.put(trade.sell_order_id, sells.less(trade.quantity))
+        self._orders.put(trade.buy_order_id, buys.less(trade.quantity, taken))
+        self._orders.put(trade.sell_order_id, sells.less(trade.quantity, trade.quantity))
         return asked
 
     def _move(self, asked: TradeAsked) -> Answer:
         """Move all sides of a trade; both orders hold what it takes, so each has enough."""
-        buyer, seller, moves = asked.word.buyer, asked.word.seller, asked.moves
-        self._change(buyer, asked.quote, lambda has: spent(has, moves.locked))
-        self._change(buyer, asked.quote, lambda has: has.more(moves.refund))
-        self._change(buyer, asked.base, lambda has: has.more(moves.quantity))
-        self._change(seller, asked.base, lambda has: spent(has, moves.quantity))
-        self._change(seller, asked.quote, lambda has: has.more(moves.proceeds))
+        moves, base, quote = asked.moves, asked.base, asked.quote
+        buyer, seller = self._of(asked.word.buyer), self._of(asked.word.seller)
+        has = buyer[quote]
+        buyer[quote] = Holding(has.available + moves.refund, has.locked - moves.locked, has.debt)
+        buyer[base] = buyer.get(base, NOTHING).more(moves.quantity)
+        has = seller[base]
+        seller[base] = Holding(has.available, has.locked - moves.quantity, has.debt)
+        seller[quote] = seller.get(quote, NOTHING).more(moves.proceeds)
         return Answer()
 
     def _unfit(
         self, trade: MatchedTrade, instrument: Instrument | None, buys: Open | None, sells: Open | None
     ) -> str | None:
         """Return why a trade does not fit its orders, or may not be settled now."""
-        for customer in (trade.buyer, trade.seller):
-            if barred := self._barred(instrument, customer):
-                return barred
-        for order, customer, side in ((buys, trade.buyer, "buy"), (sells, trade.seller, "sell")):
-            if order is None or (order.customer, order.symbol, order.order.side) != (customer, trade.symbol, side):
-                return "unknown_order"
-            if not order.crosses(trade.price):
-                return "beyond_limit"
-            if order.quantity < trade.quantity:
-                return "beyond_order"
-        return None
+        return (
+            self._barred(instrument, trade.buyer)
+            or self._barred(instrument, trade.seller)
+            or _unfit_for(buys, trade.buyer, "buy", trade)
+            or _unfit_for(sells, trade.seller, "sell", trade)
+        )
 
     # Money
 
-    def _money(self, word: CustomerFlow, heard: Heard) -> Effect:
+    def _money(self, word: CustomerFlow, heard: Heard) -> Iterable[Effect]:
         refusal, part = self._decided(word, heard, lambda: self._moved(word))
-        return MoneyAsked(word, part, refusal, heard)
+        return (MoneyAsked(word, part, refusal, heard),)
 
     def _moved(self, word: CustomerFlow) -> Answer:
         holdings = self._of(word.customer)
-        has = holdings.get(word.asset, Holding())
+        has = holdings.get(word.asset, NOTHING)
         if word.kind == "deposit":
             holdings[word.asset], repaid = paid_in(has, word.amount)
             return Answer(part=repaid)
@@ -408,19 +414,30 @@ class SettlementDesk:
     def _corrected(self, word: CustomerCorrection) -> Answer:
         holdings = self._of(word.customer)
         change, amount = (paid_in, word.amount) if word.amount > 0 else (taken_by_force, -word.amount)
-        holdings[word.asset], part = change(holdings.get(word.asset, Holding()), amount)
+        holdings[word.asset], part = change(holdings.get(word.asset, NOTHING), amount)
         return Answer(part=part)
 
 
-def _asked(trade: MatchedTrade, instrument: Instrument, buys: Open, sells: Open, heard: Heard) -> TradeAsked | Refusal:
-    """Return what a trade that fits its orders asks of the books, or why it cannot settle."""
+def _unfit_for(order: Open | None, customer: str, side: Side, trade: MatchedTrade) -> str | None:
+    """Return why a trade does not fit one of its orders."""
+    if order is None or order.customer != customer or order.symbol != trade.symbol or order.order.side != side:
+        return "unknown_order"
+    if not order.crosses(trade.price):
+        return "beyond_limit"
+    return "beyond_order" if order.quantity < trade.quantity else None
+
+
+def _asked(
+    trade: MatchedTrade, instrument: Instrument, rates: tuple[Rates, Rates], taken: int, heard: Heard
+) -> TradeAsked | Refusal:
+    """Return what a trade that fits its orders asks of the books, or why it cannot settle; `taken` is of the buyer's lock."""
     cost = _off_step(instrument, trade.price, trade.quantity) or cost_of(
         trade.price, trade.quantity, instrument.base_decimals, instrument.quote_decimals
     )
     if isinstance(cost, Refusal):
         return cost
-    buyer_fee, seller_fee = _fees_of(trade, buys.rates, sells.rates, cost)
-    moves = moves_of(_of(trade, buys.part(trade.quantity), buyer_fee, seller_fee), cost)
+    buyer_fee, seller_fee = _fees_of(trade, *rates, cost)
+    moves = moves_of(_of(trade, taken, buyer_fee, seller_fee), cost)
     if isinstance(moves, Refusal):
         return moves
     return TradeAsked(trade, instrument.base, instrument.quote, cost, buyer_fee, seller_fee, moves, heard)

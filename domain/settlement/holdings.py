@@ -18,30 +18,30 @@ class Holding(NamedTuple):
 
     def more(self, amount: int) -> "Holding":
         """Return it with so much more available, less with a minus."""
-        return self._replace(available=self.available + amount)
+        return Holding(self.available + amount, self.locked, self.debt)
 
 
 def paid_in(holding: Holding, amount: int) -> tuple[Holding, int]:
     """Return a holding after money came in, and how much of it paid the debt."""
     repaid = min(holding.debt, amount)
-    return holding._replace(available=holding.available + amount - repaid, debt=holding.debt - repaid), repaid
+    return Holding(holding.available + amount - repaid, holding.locked, holding.debt - repaid), repaid
 
 
 def taken_by_force(holding: Holding, amount: int) -> tuple[Holding, int]:
     """Return a holding after money was taken by force, and how much of it became a debt."""
     owed = max(0, amount - holding.available)
-    return holding._replace(available=holding.available - (amount - owed), debt=holding.debt + owed), owed
+    return Holding(holding.available - (amount - owed), holding.locked, holding.debt + owed), owed
 
 
 def locked(holding: Holding, amount: int) -> Holding | None:
     """Return a holding with so much more locked, less with a minus; None where there is not so much."""
     available, kept = holding.available - amount, holding.locked + amount
-    return None if min(available, kept) < 0 else holding._replace(available=available, locked=kept)
+    return None if available < 0 or kept < 0 else Holding(available, kept, holding.debt)
 
 
 def spent(holding: Holding, amount: int) -> Holding | None:
     """Return a holding after so much of what was locked was paid; None where there is not so much."""
-    return None if holding.locked < amount else holding._replace(locked=holding.locked - amount)
+    return None if holding.locked < amount else Holding(holding.available, holding.locked - amount, holding.debt)
 
 
 def may_take_out(holdings: Iterable[Holding]) -> bool:

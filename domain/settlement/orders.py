@@ -13,18 +13,14 @@ from domain.settlement.trade import Refusal
 
 
 class Open(NamedTuple):
-    """An open order: what is left of it and of its lock, in smallest units, and the rates at which it was locked."""
+    """An open order: as it was placed, the rates at which it was locked, and what is left of it and of its lock."""
 
     customer: str
     symbol: str
     order: Order
     rates: Rates
+    quantity: int
     locked: int
-
-    @property
-    def quantity(self) -> int:
-        """How much of it is not matched yet."""
-        return self.order.quantity
 
     def crosses(self, price: Decimal) -> bool:
         """Return whether it may trade at a price."""
@@ -32,15 +28,14 @@ class Open(NamedTuple):
 
     def part(self, quantity: int) -> int:
         """Return what a part of it takes of the lock: the last one all that is left."""
-        if quantity == self.quantity:
-            return self.locked
+        if quantity == self.quantity or self.order.side == "sell":
+            return self.locked if quantity == self.quantity else quantity
         taken = locked_by(self.order._replace(quantity=quantity), self.rates)
         return 0 if isinstance(taken, Refusal) else taken
 
-    def less(self, quantity: int) -> "Open":
-        """Return it after so much of it was matched."""
-        left = self.order._replace(quantity=self.quantity - quantity)
-        return self._replace(order=left, locked=self.locked - self.part(quantity))
+    def less(self, quantity: int, taken: int) -> "Open":
+        """Return it after so much of it was matched, for which so much of the lock was taken."""
+        return Open(self.customer, self.symbol, self.order, self.rates, self.quantity - quantity, self.locked - taken)
 
 
 class OpenOrders:

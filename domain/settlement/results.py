@@ -10,7 +10,8 @@ from typing import NamedTuple
 from domain.ledger.journal import Booked, Outcome, Transaction, Verdict
 from domain.streams.records import Record
 
-CUSTOMERS = ("CUSTOMER/", "CUSTOMER_LOCKED/", "CUSTOMER_DEBT/")
+DEBTS = "CUSTOMER_DEBT/"
+CUSTOMERS = ("CUSTOMER/", "CUSTOMER_LOCKED/", DEBTS)
 
 
 class After(NamedTuple):
@@ -47,6 +48,7 @@ def _undone(now: dict[tuple[str, str], tuple[int, int]], transaction: Transactio
         if account.startswith(CUSTOMERS):
             balance, version = now[account, asset]
             after.append(After(account, asset, balance, version))
-            gained = amount * side if account.startswith(CUSTOMERS[2]) else -amount * side
-            now[account, asset] = balance - gained, version - 1
+            # What is owed to us grows by debits, the other two by credits.
+            lost = -amount * side if account.startswith(DEBTS) else amount * side
+            now[account, asset] = balance + lost, version - 1
     return tuple(after)

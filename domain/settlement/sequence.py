@@ -8,7 +8,7 @@ Nothing is skipped, ever, and the chain goes on where it stood after a restart. 
 SET-11 to SET-13.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 T = TypeVar("T")
@@ -79,26 +79,32 @@ class Chain(Generic[T]):
         chain.broken_at, chain._told = broken_at, told
         return chain
 
-    def take(self, link: Link[T]) -> Iterator[Step[T]]:
-        """Take a trade; yield what follows from it, in order."""
+    def take(self, link: Link[T]) -> Sequence[Step[T]]:
+        """Take a trade; return what follows from it, in order."""
+        if link.sequence == self.last + 1 and not self.kept:
+            self._told = max(self._told, link.sequence)
+            return (self._turn(link),)
         if link.sequence <= self.last or link.sequence in self.kept:
-            yield Duplicate(link, self._is_same(link))
-            return
+            return (Duplicate(link, self._is_same(link)),)
         self.kept[link.sequence] = link
-        for sequence in range(max(self._told, self.last) + 1, link.sequence):
-            yield Missing(sequence)
+        missing = [Missing(sequence) for sequence in range(max(self._told, self.last) + 1, link.sequence)]
         self._told = max(self._told, link.sequence)
-        yield from self._released()
+        return [*missing, *self._released()]
 
     def _released(self) -> Iterator[Step[T]]:
-        while (link := self.kept.get(self.last + 1)) is not None:
-            del self.kept[link.sequence]
-            if link.previous_hash != self.last_hash:
-                self.broken_at = link.sequence
-                yield Broken(link, self.last_hash)
+        while (link := self.kept.pop(self.last + 1, None)) is not None:
+            step = self._turn(link)
+            yield step
+            if isinstance(step, Broken):
                 return
-            self._follow(link)
-            yield Released(link)
+
+    def _turn(self, link: Link[T]) -> Step[T]:
+        """Follow a trade whose turn it is, unless it names another one as the last."""
+        if link.previous_hash != self.last_hash:
+            self.broken_at = link.sequence
+            return Broken(link, self.last_hash)
+        self._follow(link)
+        return Released(link)
 
     def _follow(self, link: Link[T]) -> None:
         self.last, self.last_hash, self.broken_at = link.sequence, link.hash, None

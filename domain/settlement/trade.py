@@ -14,6 +14,7 @@ refused. Sources: the settlement's document §3.3, cases SET-01 to SET-08.
 """
 
 from decimal import Decimal
+from functools import lru_cache
 from typing import NamedTuple
 
 AMOUNT_MAX = 10**38
@@ -51,13 +52,19 @@ class Moves(NamedTuple):
 
 def cost_of(price: Decimal, quantity: int, base_decimals: int, quote_decimals: int) -> int | Refusal:
     """Return what a quantity costs in smallest units of the quote, or why that is no amount."""
-    over, under = price.as_integer_ratio()
+    over, under = _ratio(price)
     cost, rest = divmod(over * quantity * 10**quote_decimals, under * 10**base_decimals)
     if rest:
         return Refusal("inexact")
     if cost <= 0:
         return Refusal("worthless")
     return cost if cost < AMOUNT_MAX else Refusal("too_large")
+
+
+@lru_cache(4096)
+def _ratio(price: Decimal) -> tuple[int, int]:
+    # Many trades have the same price, and every trade asks for two.
+    return price.as_integer_ratio()
 
 
 def moves_of(trade: Matched, cost: int) -> Moves | Refusal:

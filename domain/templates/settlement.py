@@ -20,6 +20,7 @@ trade is named by its id, whatever time and symbol are told with it: told again 
 conflict. Each is taken back by `domain/templates/reversal.py`.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from domain.ids import content_id, timeless_id
@@ -153,6 +154,11 @@ class Terms(NamedTuple):
     hash: str
 
 
+@lru_cache(1024)
+def _matter(symbol: str) -> str:
+    return content_id("symbol", symbol)
+
+
 def trade_settled(name: str, symbol: str, sequence: int, sides: Sides, terms: Terms, told: Told) -> Transaction:
     """Book all sides of a trade at once."""
     base, quote = sides.base, sides.quote
@@ -170,7 +176,7 @@ def trade_settled(name: str, symbol: str, sequence: int, sides: Sides, terms: Te
         TRADE_SETTLED,
         told.effective_at_ms,
         entries,
-        content_id("symbol", symbol),
+        _matter(symbol),
         told.source,
         told.source_offset,
         meta_text(named | terms._asdict()),

@@ -14,11 +14,14 @@ from domain.ledger.journal import Judged, Outcome, TakenBack, Transaction, Verdi
 from domain.messages.decisions import Decision
 from domain.messages.hedging import CollateralTransfer, HedgeOrder
 from domain.messages.ops import Alert
+from domain.messages.settlement import SettlementResult
 from domain.pairing.effects import LegRefused, LegTooOld, LegWaits, TradePaired, TradeUnpaired
 from domain.pairing.legs import Leg, leg_from, pairing_key, user_buys_usd
 from domain.postings.trades import post_effect
 from domain.postings.venue import post_fill
-from domain.streams.records import Outgoing
+from domain.settlement.results import After, Settled
+from domain.streams.records import Outgoing, Record
+from domain.templates import settlement
 from domain.templates.exchange_position import fill_id
 from domain.topics import BY_NAME
 from domain.venue.fills import FillExplained, FillHeard, FillOfNobody
@@ -251,3 +254,23 @@ def test_alerts_can_be_told_apart() -> None:
     assert ("warning", "critical") == (one["severity"], other["severity"])
     assert ("b1" in one["text"], "60 s" in one["text"], trade().id in other["text"]) == (True, True, True)
     assert one["id"] != other["id"]
+
+
+def test_a_result_is_what_its_message_says() -> None:
+    """Written from its fields it has the bytes that its model writes."""
+    told = settlement.Told(1_700_000_000_000, "trades.matched/0", 3)
+    sides = settlement.Sides("b", 's"', "BTC", "USDT", 7, 1_050, 40, 995, 15)
+    terms = settlement.Terms("142", "seller", "o1", "o2", 10, 5, "0" * 32)
+    trade = settlement.trade_settled("t1", "BTC_USDT", 9, sides, terms, told)
+    gone = settlement.customer_withdrawal("w1", "u", "USDT", 7, told)
+    after = (After('CUSTOMER/s"', "USDT", 995, 3),)
+    cases = [
+        (Settled(trade, Verdict(trade.id, Outcome.POSTED), after), "booked"),
+        (Settled(trade, Verdict(trade.id, Outcome.DUPLICATE), None), "booked"),
+        (Settled(gone, Verdict(gone.id, Outcome.CONFLICT), None), "refused"),
+    ]
+    for value, outcome in cases:
+        said = next(iter(announce.settled(Record(5, "book_settlement/ledger-08", 0, value))))
+        assert isinstance(said, Outgoing)
+        result = SettlementResult.model_validate_json(said.value)
+        assert (encode(result), outcome) == (said.value, result.outcome)
