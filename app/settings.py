@@ -32,6 +32,7 @@ from domain.reconciling.records import How
 from domain.reconciling.rules import Rules
 from domain.times import DAY_MS
 from domain.treasury.policy import TreasuryPolicy
+from sinks.ledger.batches import BATCH_MAX
 
 CONFIG_VARIABLE = "BALLAST_CONFIG"
 DEFAULT_FILE = "ballast.toml"
@@ -182,6 +183,14 @@ class Reconciling(Section):
         return How(self.rules_of, self.memory_days * DAY_MS)
 
 
+class Settlement(Section):
+    """How matched trades are settled; `ballast run settlement` does it."""
+
+    batch_max: PositiveInt = Field(
+        BATCH_MAX, description="so many postings are committed at once at most; while one batch is written the next gathers"
+    )
+
+
 class Settings(BaseSettings):
     """All sections; frozen once read."""
 
@@ -200,6 +209,7 @@ class Settings(BaseSettings):
     providers: dict[str, Provider] = {}
     archive: Archive = Archive()
     reconciling: Reconciling = Reconciling()
+    settlement: Settlement = Settlement()
     run: Run = Run()
 
     @model_validator(mode="after")

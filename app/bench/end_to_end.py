@@ -10,22 +10,20 @@ nothing else, and what else could be done with the same messages (`rivals.py`). 
 what to compare.
 """
 
-import os
-import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Any, LiteralString, NamedTuple
+from typing import Any, NamedTuple
 
 from app.bench.load import open_wallets, produce_postings, produce_trades
 from app.bench.pace import decision_latencies_ms, pace_trades
 from app.bench.posting.trades import copy_rate, posting_rate
-from app.bench.processor import below, command_of, processes, seconds_of
+from app.bench.processor import processes, seconds_of
 from app.bench.rivals import bytewax_per_second, consumed_per_second, naked_per_second
 from app.bench.stages import stages_us
+from app.bench.workers import counted, parts_of, standing_still, workers
 from app.reports.gauges import STEPS, come_to_ms, read_gauges
 from app.settings import Data, Run, Settings, read_settings
 from app.workers.parts import SINGLES_SHARD
@@ -119,7 +117,7 @@ def _latencies(session: Session, folder: Path) -> dict[str, float]:
 
 def _catching_up(session: Session, trades: int, folder: Path) -> float:
     produce_trades(session.places.kafka, "catching-up", trades, now_ms())
-    with _workers(session, folder, EVERYTHING) as (group,), connect(session.places.dsn, "reader", "bench") as connection:
+    with workers(session, folder, EVERYTHING) as (group,), connect(session.places.dsn, "reader", "bench") as connection:
         _await_booked(connection, [group], trades)
         return _per_second(connection, 0)
 
@@ -129,11 +127,11 @@ def steady(
 ) -> Steady:
     """Measure flows that have all of their trades to do at once; so have the processes beside them, which are counted apart."""
     started_ms = now_ms()
-    with _workers(session, folder, flows) as groups, connect(session.places.dsn, "reader", "bench") as connection:
+    with workers(session, folder, flows) as groups, connect(session.places.dsn, "reader", "bench") as connection:
         _await_steps(session, groups, flows, started_ms)
-        booked, newest = _counted(connection, BOOKED), _counted(connection, NEWEST)
-        parts = {**_parts(groups, connection), **beside}
-        with _standing_still([pid for name in ("flow", *beside) for pid in parts[name]]):
+        booked, newest = counted(connection, BOOKED), counted(connection, NEWEST)
+        parts = {**parts_of(groups, connection), **beside}
+        with standing_still([pid for name in ("flow", *beside) for pid in parts[name]]):
             produce_trades(session.places.kafka, f"steady-{started_ms}", trades, now_ms())
             before = processes()
         _await_booked(connection, groups, booked + trades)
@@ -142,33 +140,9 @@ def steady(
         return Steady(_per_second(connection, newest), seconds | {"all": sum(seconds.values())})
 
 
-def _parts(groups: Sequence[Group], connection: Connection) -> dict[str, list[int]]:
-    """The processes of the machine that have a part in a trade; those that are elsewhere are not there."""
-    all_of = processes()
-    flows = [pid for group in groups for pid in group.pids]
-    backend = _counted(connection, "SELECT pg_backend_pid()")
-    return {
-        "flow": flows,
-        "ledger": [pid for flow in flows for pid in below(all_of, flow)[1:]],
-        "postgres": below(all_of, all_of[backend].parent) if backend in all_of else [],
-        "broker": [pid for pid in below(all_of, os.getpid()) if " broker " in command_of(pid)],
-    }
-
-
-@contextmanager
-def _standing_still(pids: Sequence[int]) -> Iterator[None]:
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
-
-
 def _latency(session: Session, folder: Path, flows: Sequence[str]) -> tuple[float, float]:
     started_ms = now_ms()
-    with _workers(session, folder, flows) as groups:
+    with workers(session, folder, flows) as groups:
         _await_steps(session, groups, flows, started_ms)
         began_ms = now_ms()
         pace_trades(session.places.kafka, f"latency-{began_ms}", PACE_TRADES_PER_SECOND, PACE_SECONDS)
@@ -193,21 +167,9 @@ def _await_steps(session: Session, groups: Sequence[Group], flows: Sequence[str]
             time.sleep(LOOK_SECONDS)
 
 
-@contextmanager
-def _workers(session: Session, folder: Path, flows: Sequence[str]) -> Iterator[Sequence[Group]]:
-    groups = [Group(flow, 1, session.env, folder / f"{flow}.log") for flow in flows]
-    for group in groups:
-        group.start()
-    try:
-        yield groups
-    finally:
-        for group in groups:
-            group.stop()
-
-
 def _await_booked(connection: Connection, groups: Sequence[Group], trades: int) -> None:
     deadline = time.monotonic() + WAIT_SECONDS
-    while (booked := _counted(connection, BOOKED)) < trades:
+    while (booked := counted(connection, BOOKED)) < trades:
         if time.monotonic() > deadline:
             msg = f"only {booked} of {trades} trades were booked within {WAIT_SECONDS:.0f} s"
             raise TimeoutError(msg)
@@ -221,8 +183,3 @@ def _per_second(connection: Connection, after_batch: int) -> float:
     counted, since nobody saw when it began."""
     seconds, counted = connection.execute(SPAN, (after_batch, SINGLES_SHARD)).fetchone() or (0, 0)
     return float(counted) / float(seconds)
-
-
-def _counted(connection: Connection, query: LiteralString) -> int:
-    row = connection.execute(query).fetchone()
-    return int(row[0]) if row else 0

@@ -36,13 +36,13 @@ def _legs(name: str, at_ms: int, cents: int, *, buys: bool) -> tuple[bytes, byte
 def produce_trades(kafka: KafkaSettings, run: str, count: int, start_ms: int) -> None:
     """Put trades on the topic as fast as it takes them."""
     legs = enumerate(trade_lines(run, 0, count, start_ms))
-    _produce_all(kafka, DEALER_TRANSACTIONS.name, ((leg, n % PARTITIONS) for n, pair in legs for leg in pair))
+    produce_all(kafka, DEALER_TRANSACTIONS.name, ((leg, n % PARTITIONS) for n, pair in legs for leg in pair))
 
 
 def produce_postings(kafka: KafkaSettings, count: int, at_ms: int) -> None:
     """Put single postings between two wallets on their topic as fast as it takes them."""
     line = '{"key":"load-%d","debit":"LOAD_A","credit":"LOAD_B","currency":"USD","amount":5,"effective_at":%d}'
-    _produce_all(kafka, LEDGER_POSTINGS.name, (((line % (n, at_ms)).encode(), 0) for n in range(count)))
+    produce_all(kafka, LEDGER_POSTINGS.name, (((line % (n, at_ms)).encode(), 0) for n in range(count)))
 
 
 def open_wallets(dsn: str) -> None:
@@ -52,17 +52,18 @@ def open_wallets(dsn: str) -> None:
         cursor.executemany(account, [("LOAD_A",), ("LOAD_B",)])
 
 
-def _produce_all(kafka: KafkaSettings, topic: str, messages: Iterable[tuple[bytes, int]]) -> None:
+def produce_all(kafka: KafkaSettings, topic: str, messages: Iterable[tuple[bytes, int]], key: bytes | None = None) -> None:
+    """Put messages on a topic, each on its partition, as fast as it takes them."""
     producer = Producer(client_options(kafka) | {"linger.ms": 20, "batch.num.messages": 10_000})
     for value, partition in messages:
-        _produce(producer, topic, value, partition)
+        _produce(producer, topic, value, partition, key)
     producer.flush(60)
 
 
-def _produce(producer: Producer, topic: str, value: bytes, partition: int) -> None:
+def _produce(producer: Producer, topic: str, value: bytes, partition: int, key: bytes | None) -> None:
     while True:
         try:
-            producer.produce(topic, value, partition=partition)
+            producer.produce(topic, value, key=key, partition=partition)
         except BufferError:
             producer.poll(0.05)
         else:

@@ -382,6 +382,23 @@ def bench_posting(
         print_report(report)
 
 
+@bench_app.command("settlement")
+def bench_settlement(
+    users: Annotated[list[int] | None, typer.Option(help="Customers; may be said again.", min=2)] = None,
+    trades: Annotated[int, typer.Option(help="Trades per run.", min=4_000)] = 200_000,
+    as_json: Json = False,
+) -> None:
+    """Matched trades per second from Kafka to settled, beside raw COPY, and how fast balances are read meanwhile.
+
+    It measures 1,000, 100,000 and a million customers unless told otherwise, which takes half an hour.
+
+    Example: ballast bench settlement --users 1000 --users 100000 --json
+    """
+    from app.bench.settlement import measure  # noqa: PLC0415 - a command loads what it needs
+
+    show_rows(measure(users or [1_000, 100_000, 1_000_000], trades), "rows", as_json)
+
+
 @bench_app.command("treasury")
 def bench_treasury(
     days: Annotated[int, typer.Option(help="So many days from a Monday on.", min=1, max=366)] = 30,

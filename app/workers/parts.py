@@ -50,6 +50,7 @@ from operators.recall import Memory
 from sinks.decisions import Decisions
 from sinks.gauges import GaugeSink
 from sinks.kafka import KafkaSink
+from sinks.ledger.batches import BATCH_MAX
 from sinks.ledger.history import begin_with, open_history
 from sinks.ledger.process import LedgerProcess
 from sinks.ledger.standby import await_release
@@ -141,9 +142,11 @@ def of_ledger(joints: Joints, shard: int, booked: BookedLegs) -> ledger.Setup:
     return ledger.Setup(shard, _opening(joints, shard, booked), watched, LEDGER_WINDOW_MS, part=part)
 
 
-def _opening(joints: Joints, shard: int, booked: BookedLegs | None = None) -> Callable[[], OpenLedger]:
+def _opening(
+    joints: Joints, shard: int, booked: BookedLegs | None = None, batch_max: int = BATCH_MAX
+) -> Callable[[], OpenLedger]:
     accounts = [*chart_of(joints.settings), *clearing_accounts(sorted((*all_shards(joints.settings), TREASURY_SHARD)))]
-    return partial(open_ledger, joints.dsn, shard, accounts, joints.settings.run.log_level, booked)
+    return partial(open_ledger, joints.dsn, shard, accounts, joints.settings.run.log_level, booked, batch_max)
 
 
 def of_singles(joints: Joints) -> ledger.Setup:
@@ -252,7 +255,7 @@ def of_treasury(joints: Joints) -> treasury.Setup:
 def of_settlement(joints: Joints) -> settlement.Setup:
     """How matched trades are settled, on a shard of their own. What customers have is asked once the shard is taken: then
     nobody else posts there any more, and all that an earlier run has posted is there."""
-    opened = cache(_opening(joints, SETTLEMENT_SHARD))
+    opened = cache(_opening(joints, SETTLEMENT_SHARD, batch_max=joints.settings.settlement.batch_max))
     books = ledger.Setup(SETTLEMENT_SHARD, opened, (), LEDGER_WINDOW_MS)
 
     def ask() -> PostgresBooks:
@@ -308,14 +311,19 @@ def books_of(settings: Settings) -> list[Book]:
 
 
 def open_ledger(
-    dsn: str, shard: int, accounts: Sequence[Account], log_level: str, booked: BookedLegs | None = None
+    dsn: str,
+    shard: int,
+    accounts: Sequence[Account],
+    log_level: str,
+    booked: BookedLegs | None = None,
+    batch_max: int = BATCH_MAX,
 ) -> OpenLedger:
     """The ledger's writer, as a process beside this one, and where the legs of what it posts are noted, if anywhere.
 
     One that has just been killed is waited for; one that lives is not, and then this raises `FencedError`.
     """
     await_release(dsn, shard)
-    ledger = LedgerProcess(writer_command(log_level), dsn, shard, accounts=accounts)
+    ledger = LedgerProcess(writer_command(log_level), dsn, shard, accounts=accounts, batch_max=batch_max)
     if booked is not None and booked.taken():
         # Nobody else posts any more; legs are asked for meanwhile.
         Thread(target=begin_with, args=(booked, dsn), name="booked legs", daemon=True).start()

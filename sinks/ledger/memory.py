@@ -27,7 +27,7 @@ from domain.ledger.velocity import windows
 from sinks.ledger.ids import LOWEST, RecentIds
 from sinks.ledger.reading import State, read_books, read_changed, read_known, read_origins, read_state, read_used
 from sinks.ledger.rows import render
-from sinks.ledger.taking import open_missing
+from sinks.ledger.taking import open_below
 from sinks.ledger.writing import Link, Prepared
 from sinks.postgres import Connection
 
@@ -159,7 +159,7 @@ class LedgerMemory:
         named = [account for account in map(opened, sorted(codes)) if account is not None and is_storable(account.code)]
         fresh = [account for account in named if account.shard == self._shard]
         if fresh:
-            open_missing(self._connection, fresh)
+            open_below(self._connection, fresh)
             self._read([account.code for account in fresh])
 
     def _forget_oldest(self) -> None:

@@ -24,6 +24,14 @@ _FIRST = "INSERT INTO ledger.writer (shard, fence, host, pid) VALUES (%s, 0, %s,
 _LOCK = "SELECT fence FROM ledger.writer WHERE shard = %s FOR UPDATE"
 _HOLDER = "SELECT host, pid, since FROM ledger.writer WHERE shard = %s"
 _KNOWN = "SELECT code FROM ledger.account WHERE code = ANY(%s::TEXT[])"
+_OPEN_BELOW = """
+    INSERT INTO ledger.account (code, normal_side, journal, meaning, min_available, shard, parent_id)
+    SELECT n.code, p.normal_side, p.journal, n.meaning, p.min_available, p.shard, p.account_id
+    FROM unnest(%s::TEXT[], %s::TEXT[], %s::TEXT[]) WITH ORDINALITY AS n (code, meaning, parent, place)
+    JOIN ledger.account p ON p.code = n.parent
+    ORDER BY n.place
+    ON CONFLICT (code) DO NOTHING
+"""
 _OPEN_ACCOUNT = """
     INSERT INTO ledger.account (
         {id}code, normal_side, journal, currency, meaning, min_available, max_balance, status, shard, parent_id
@@ -93,6 +101,12 @@ def open_missing(connection: Connection, accounts: Sequence[Account]) -> None:
         for one in missing:
             cursor.execute(_OPEN_NUMBERED if one.id else _OPEN_UNNUMBERED, one._asdict())
         cursor.executemany(_LIMIT_VELOCITY, [(*velocity, one.code) for one in missing for velocity in one.velocities])
+
+
+def open_below(connection: Connection, accounts: Sequence[Account]) -> None:
+    """Open accounts that are as their parents are, all at once; those that are there stay as they are."""
+    columns = [[one.code for one in accounts], [one.meaning for one in accounts], [one.parent for one in accounts]]
+    connection.execute(_OPEN_BELOW, columns)
 
 
 def _refuse_other_leaves(connection: Connection, accounts: Sequence[Account]) -> None:
