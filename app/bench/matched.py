@@ -6,7 +6,7 @@ Even customers buy, odd ones sell. Of a hot pair nine trades in ten are between 
 
 from collections.abc import Iterator
 from hashlib import blake2b
-from random import Random
+from random import Random  # noqa: TID251 - seeded
 
 from domain.settlement.links import GENESIS
 

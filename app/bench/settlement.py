@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from random import Random
+from random import Random  # noqa: TID251 - seeded
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
