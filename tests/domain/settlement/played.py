@@ -1,6 +1,7 @@
 """A settlement that is played: customers who pay in, order, cancel and are debited by chance, an exchange that matches, a desk
 that decides, and books in memory."""
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from random import Random  # noqa: TID251 - seeded
@@ -131,7 +132,16 @@ def is_booked(verdict: Verdict) -> bool:
 
 
 def crowd(seed: int, steps: int) -> Iterator[Any]:
-    """What customers and the exchange say, the same for the same seed; an order is matched only when its lock is sure to hold."""
+    """What customers and the exchange say, the same for the same seed; now and then one of the last words is told again."""
+    dice, recent = Random(-seed - 1), deque[Any](maxlen=40)
+    for word in _crowd(seed, steps):
+        yield word
+        recent.append(word)
+        if dice.random() < 0.04:
+            yield dice.choice(recent)
+
+
+def _crowd(seed: int, steps: int) -> Iterator[Any]:
     dice, matching = Random(seed), Matching(may_trade_with_oneself=seed % 2 == 0)
     resting: list[tuple[str, str, str, Any]] = []
     yield from (BTC_USDT, ETH_USDT)

@@ -7,11 +7,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.messages.settlement import CustomerFlow, CustomerTerms, MatchedTrade, OrderLock
+from domain.messages.gov import Vote
+from domain.messages.settlement import (
+    CustomerCorrection,
+    CustomerFlow,
+    CustomerTerms,
+    MatchedTrade,
+    OrderLock,
+    TradeReplay,
+)
 from domain.settlement.desk import Effect, LockAsked, MoneyAsked, Refused, TradeAsked, Trouble
 from domain.settlement.holdings import Holding
 from domain.settlement.links import GENESIS, linked
-from tests.domain.settlement.played import AT_MS, BTC_USDT, CUSTOMERS, UNITS, Played, crowd, is_booked
+from domain.settlement.trade import Refusal
+from tests.domain.settlement.played import AT_MS, BTC_USDT, CUSTOMERS, ETH_USDT, UNITS, Played, crowd, is_booked
 
 BTC, USDT = UNITS["BTC"], UNITS["USDT"]
 
@@ -48,6 +57,11 @@ def trade(sequence: int = 1, previous: str = GENESIS, **other: Any) -> MatchedTr
     return linked(MatchedTrade(**place | said | other))
 
 
+def said_yes(effect: Effect) -> bool:
+    """Whether the desk lets it happen."""
+    return isinstance(effect, LockAsked | MoneyAsked | TradeAsked) and getattr(effect, "refusal", None) is None
+
+
 def begun() -> Played:
     """Two customers who have something, and an order of each."""
     played = Played()
@@ -67,6 +81,25 @@ def test_a_trade_settles_all_sides() -> None:
     assert (Holding(49_950 * USDT), Holding(BTC)) == (played.has("u2", "USDT"), played.has("u2", "BTC"))
 
 
+def replay(word: MatchedTrade) -> TradeReplay:
+    """A person has a trade settled after all."""
+    return TradeReplay(trade=word, by="anna", reason="mended", as_of=AT_MS)
+
+
+def correction(amount: int = -BTC) -> CustomerCorrection:
+    """Anna asks to correct what the seller has."""
+    return CustomerCorrection(id="c1", customer="u2", asset="BTC", amount=amount, by="anna", reason="twice", as_of=AT_MS)
+
+
+def vote(by: str, said: Any = "approve") -> Vote:
+    """A person votes on the correction."""
+    return Vote(subject="c1", vote=said, by=by, reason="seen", as_of=AT_MS)
+
+
+FROZEN = CustomerTerms(customer="u2", level=0, status="frozen", by="a", reason="r", as_of=AT_MS)
+FINE = BTC_USDT.model_copy(update={"tick": Decimal("0.01")})
+LITTLE: dict[str, Any] = {"price": Decimal(40_000), "quantity": 1000}
+
 REFUSED: list[tuple[str, list[Any], str]] = [
     ("an order that nobody placed", [trade(buy_order_id="x")], "unknown_order"),
     ("an order of another customer", [trade(buyer="u3")], "unknown_order"),
@@ -83,8 +116,33 @@ REFUSED: list[tuple[str, list[Any], str]] = [
     ("an order that has ended", [unlock("b", "u1"), unlock("b", "u1")], "unknown_order"),
     ("somebody else's order", [unlock("b", "u2")], "unknown_order"),
     (
+        "an order of the past told again",
+        [lock("o", "u1", "buy", 1), unlock("o", "u1"), lock("o", "u1", "buy", 1)],
+        "known_order",
+    ),
+    ("a withdrawal of a frozen customer", [FROZEN, flow("w", "u2", "BTC", 1, "withdrawal")], "customer_frozen"),
+    ("more than is available by one", [flow("w", "u2", "BTC", BTC + 1, "withdrawal")], "insufficient"),
+    ("a customer whom nobody knows", [flow("w", "u5", "BTC", 1, "withdrawal")], "unknown_customer"),
+    ("an asset that a customer never had", [flow("w", "u2", "ETH", 1, "withdrawal")], "unknown_asset"),
+    ("a deposit told again", [flow("d2", "u2", "BTC", 2 * BTC)], "booked_before"),
+    ("another deposit under its name", [flow("d2", "u1", "ETH", 1)], "booked_before"),
+    (
+        "a trade with oneself",
+        [flow("d", "u2", "USDT", BTC), lock("c", "u2", "buy", 40_000, 1000), trade(buyer="u2", buy_order_id="c", **LITTLE)],
+        "self_trade",
+    ),
+    ("a quantity between whole units of the quote", [FINE, trade(quantity=BTC - 1, price=Decimal("49999.99"))], "inexact"),
+    ("what was never refused settled after all", [replay(trade())], "never_in_turn"),
+    (
+        "what was never in its turn settled after all",
+        [trade(previous="f" * 32), replay(trade(previous="f" * 32))],
+        "never_in_turn",
+    ),
+    ("a correction that another person denies", [correction(), vote("ben", "deny")], "denied"),
+    ("another correction under its name", [correction(), correction(5)], "asked_before"),
+    (
         "a frozen customer",
-        [CustomerTerms(customer="u2", level=0, status="frozen", by="a", reason="r", as_of=AT_MS), trade()],
+        [FROZEN, trade()],
         "customer_frozen",
     ),
     ("a level too low", [BTC_USDT.model_copy(update={"level_min": 1}), lock("o", "u1", "buy")], "level_too_low"),
@@ -97,8 +155,53 @@ def test_what_does_not_fit_is_refused_by_name(words: list[Any], reason: str) -> 
     """Nothing moves, and the next trade of its symbol goes on."""
     played = begun()
     found = [effect for effect in played.tell(*words) if not isinstance(effect, Trouble)]
-    assert isinstance(found[-1], Refused)
-    assert reason == found[-1].refusal.reason
+    refusal = getattr(found[-1], "refusal", None)
+    assert isinstance(refusal, Refusal)
+    assert reason == refusal.reason
+
+
+def test_what_is_told_again_moves_nothing() -> None:
+    """Each word a second time: the same books, and no order is open that has ended."""
+    played = begun()
+    words = [lock("o", "u1", "buy", 1), unlock("o", "u1"), trade(), flow("x", "u1", "USDT", 60_000 * USDT, "debit")]
+    played.tell(*words)
+    before = played.ledger.transaction_rows()
+    assert not [effect for effect in played.tell(*words, first=50) if said_yes(effect)]
+    assert before == played.ledger.transaction_rows()
+
+
+def test_a_trade_has_its_id_whatever_symbol_tells_it() -> None:
+    """Told under another symbol it is refused, and that symbol goes on."""
+    played = begun()
+    eth = {"symbol": "ETH_USDT", "buy_order_id": "eb", "sell_order_id": "es", "quantity": 10**18, "price": Decimal(10)}
+    played.tell(trade(), ETH_USDT, flow("d3", "u2", "ETH", 10**19))
+    order = {"symbol": "ETH_USDT", "limit": Decimal(10), "quantity": 2 * 10**18}
+    played.tell(lock("eb", "u1", "buy").model_copy(update=order), lock("es", "u2", "sell").model_copy(update=order))
+    taken = trade(trade_id="t1", **eth)
+    (refused, settled) = played.tell(taken, trade(2, taken.hash, **eth), first=60)
+    assert isinstance(refused, Refused)
+    assert ("trade_id_taken", True) == (refused.refusal.reason, isinstance(settled, TradeAsked))
+
+
+def test_a_refused_trade_settles_after_all_once() -> None:
+    """When what was wrong is mended and a person says so; said again it is refused."""
+    played = begun()
+    (refused,) = played.tell(FROZEN, trade())
+    assert isinstance(refused, Refused)
+    played.tell(FROZEN.model_copy(update={"status": "active"}), replay(trade()), first=70)
+    assert Holding(BTC) == played.has("u1", "BTC")
+    (again,) = played.tell(replay(trade()), first=90)
+    assert isinstance(again, Refused)
+
+
+def test_a_correction_takes_two_people() -> None:
+    """The one who asked has no vote; the second one books it, once, and what is not there is owed."""
+    played = begun()
+    assert [] == played.tell(correction(-3 * BTC), vote("anna"))
+    (asked,) = played.tell(vote("ben"), first=30)
+    assert isinstance(asked, MoneyAsked)
+    assert Holding(0, BTC, 2 * BTC) == played.has("u2", "BTC")
+    assert [] == played.tell(vote("cleo"), first=40)
 
 
 def test_a_lock_is_for_its_own_order() -> None:
@@ -138,11 +241,6 @@ def test_a_debt_keeps_everything_in_until_it_is_paid() -> None:
     (paid,) = played.tell(flow("w2", "u1", "BTC", BTC, "withdrawal"))
     assert isinstance(paid, MoneyAsked)
     assert paid.refusal is None
-
-
-def said_yes(effect: Effect) -> bool:
-    """Whether the desk lets it happen."""
-    return not isinstance(effect, LockAsked | MoneyAsked) or effect.refusal is None
 
 
 @settings(max_examples=30, deadline=None)
