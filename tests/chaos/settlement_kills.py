@@ -9,7 +9,7 @@ import random  # noqa: TID251 - seeded
 import shutil
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from itertools import islice
@@ -169,6 +169,6 @@ def _lives(rounds: Rounds, worker: Worker) -> bool:
     return True
 
 
-def _refused(refused: Sequence[Put]) -> list[tuple[str, str]]:
+def _refused(refused: Iterable[Put]) -> list[tuple[str, str]]:
     words = {put.word: put.refusal.reason for put in refused}
     return sorted((key_of(word)[1], reason) for word, reason in words.items())

@@ -31,7 +31,7 @@ class Told(NamedTuple):
     """What a run said, refused and booked, and on which terms."""
 
     outgoing: list[Outgoing]
-    refused: list[Put]
+    refused: dict[Put, None]
     ledger: MemoryLedger
     terms: list[Message]
 
@@ -44,7 +44,7 @@ class Records:
 
     def refuse(self, refused: Sequence[Put]) -> None:
         """Keep them, each word at each place once."""
-        self._told.refused.extend(put for put in refused if put not in self._told.refused)
+        self._told.refused.update(dict.fromkeys(refused))
 
     def keep(self, terms: Sequence[Message]) -> None:
         """Keep them, each once."""
@@ -57,7 +57,9 @@ class Books:
     def __init__(self, told: Told) -> None:
         self._balances = {(one.account, one.currency): one.settled for one in told.ledger.balances()}
         self._booked = {one.id: one for one in told.ledger.transactions()}
-        self._refused = list(told.refused)
+        self._refused: dict[Word, list[Put]] = defaultdict(list)
+        for put in told.refused:
+            self._refused[put.word].append(put)
 
     def meet(self, words: Sequence[Word]) -> None:
         """Everything is known already."""
@@ -78,12 +80,12 @@ class Books:
 
     def refused(self, word: Word, heard: Heard | None = None) -> Refusal | None:
         """Why this word was refused."""
-        return next((put.refusal for put in self._refused if put.word == word and stands(put.heard, heard)), None)
+        return next((put.refusal for put in self._refused.get(word, ()) if stands(put.heard, heard)), None)
 
 
 def fresh() -> Told:
     """A run that has said nothing."""
-    return Told([], [], MemoryLedger(CHART), [])
+    return Told([], {}, MemoryLedger(CHART), [])
 
 
 def recorded(said: Iterable[tuple[int, Message]]) -> Recorded:

@@ -19,6 +19,8 @@ STEPS = int(os.environ.get("BALLAST_TEST_SETTLEMENT_STEPS", "1500"))
 SEED = 12
 APART_MS = 10_000_000 // STEPS
 """However many steps there are, they take ten thousand seconds, over a midnight."""
+LARGE, SMALL = max(500, STEPS // 50), max(37, STEPS // 400)
+"""Words in a batch: every batch ends with a look at all open orders, so of many steps there are as many batches as of few."""
 pytestmark = pytest.mark.timeout(600 + STEPS // 100)
 
 
@@ -56,26 +58,26 @@ def digest(told: Told) -> str:
 
 def whole(play: Play, _folder: Path) -> Told:
     """Large batches, one worker."""
-    return run(recorded(play.words), batch_size=1000)
+    return run(recorded(play.words), batch_size=2 * LARGE)
 
 
 def cut_small(play: Play, _folder: Path) -> Told:
     """Small batches, three workers."""
-    return run(recorded(play.words), batch_size=37, workers=3)
+    return run(recorded(play.words), batch_size=SMALL, workers=3)
 
 
 def broken_off(play: Play, folder: Path) -> Told:
     """A crash in the middle of everything, and on from what was saved."""
     tapes = recorded(play.words)
-    at = len(tapes["orders.locks", 0]) // 97
-    told = run(tapes, batch_size=50, crash_at=max(at, 2), recovery=folder / "state")
-    return run(tapes, told=told, batch_size=50, recovery=folder / "state")
+    at = len(tapes["orders.locks", 0]) // (2 * SMALL)
+    told = run(tapes, batch_size=SMALL, crash_at=max(at, 2), recovery=folder / "state")
+    return run(tapes, told=told, batch_size=LARGE, recovery=folder / "state")
 
 
 def read_again(play: Play, _folder: Path) -> Told:
     """All of it twice, without any saved state."""
     tapes = recorded(play.words)
-    return run(tapes, told=run(tapes, batch_size=500), batch_size=200)
+    return run(tapes, told=run(tapes, batch_size=LARGE), batch_size=LARGE // 2)
 
 
 WAYS = {way.__name__: way for way in (whole, cut_small, broken_off, read_again)}
