@@ -69,8 +69,8 @@ def cut_small(play: Play, _folder: Path) -> Told:
 def broken_off(play: Play, folder: Path) -> Told:
     """A crash in the middle of everything, and on from what was saved."""
     tapes = recorded(play.words)
-    at = len(tapes["orders.locks", 0]) // (2 * SMALL)
-    told = run(tapes, batch_size=SMALL, crash_at=max(at, 2), recovery=folder / "state")
+    at = len(tapes["orders.locks", 0]) // 2
+    told = run(tapes, batch_size=SMALL, crash_at=at, recovery=folder / "state")
     return run(tapes, told=told, batch_size=LARGE, recovery=folder / "state")
 
 
