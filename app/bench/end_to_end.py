@@ -106,11 +106,11 @@ def _beside(session: Session, trades: int) -> dict[str, float]:
 
 def _latencies(session: Session, folder: Path) -> dict[str, float]:
     """All flows in one process; as workers of their own; and the same while another flow works off a backlog."""
-    decision = _latency(session, folder, EVERYTHING)
-    grouped = _latency(session, folder, GROUPS)
+    decision = latency(session, folder, EVERYTHING)
+    grouped = latency(session, folder, GROUPS)
     open_wallets(session.places.dsn)
     produce_postings(session.places.kafka, BACKLOG, now_ms())
-    beside = _latency(session, folder, GROUPS)
+    beside = latency(session, folder, GROUPS)
     named = {"decision": decision, "grouped": grouped, "grouped_beside_backlog": beside}
     return {f"{name}_{p}_ms": ms for name, pair in named.items() for p, ms in zip(("p50", "p99"), pair, strict=True)}
 
@@ -140,7 +140,8 @@ def steady(
         return Steady(_per_second(connection, newest), seconds | {"all": sum(seconds.values())})
 
 
-def _latency(session: Session, folder: Path, flows: Sequence[str]) -> tuple[float, float]:
+def latency(session: Session, folder: Path, flows: Sequence[str]) -> tuple[float, float]:
+    """Return how many milliseconds decisions take while trades come at a steady pace: the median, and the 99th of a hundred."""
     started_ms = now_ms()
     with workers(session, folder, flows) as groups:
         _await_steps(session, groups, flows, started_ms)

@@ -68,15 +68,16 @@ def plans(users: Sequence[int], trades: int) -> Iterator[Plan]:
 def measure(users: Sequence[int], trades: int) -> dict[str, Any]:
     """Return one report, a row per plan: rates per second, times in milliseconds and in microseconds per trade."""
     settings = read_settings()
-    return {"rows": [_run(settings, plan) for plan in plans(users, trades)]}
+    return {"rows": [measured(settings, plan) for plan in plans(users, trades)]}
 
 
-def _run(settings: Settings, plan: Plan) -> dict[str, Any]:
+def measured(settings: Settings, plan: Plan) -> dict[str, Any]:
+    """Return what a plan comes to, on a broker and a database of its own."""
     with TemporaryDirectory(prefix="ballast-bench-", ignore_cleanup_errors=True) as folder, ExitStack() as stack:
         session = stack.enter_context(open_session(_own(settings, plan, Path(folder)), None))
         groups = stack.enter_context(workers(session, Path(folder), ("settlement",)))
         connection = stack.enter_context(connect(session.places.dsn, "reader", "bench"))
-        opened = _open(session, connection, groups, plan)
+        opened = open_customers(session, connection, groups, plan)
         settled = _settle(session, connection, groups, plan)
         copy_rate = copied(session.places.dsn, int(settled.pop("batches")), TABLES).per_second
     beside = {"copy_per_second": round(copy_rate), "to_copy": round(settled["trades_per_second"] / copy_rate, 3)}
@@ -88,13 +89,13 @@ def _own(settings: Settings, plan: Plan, folder: Path) -> Settings:
     return settings.model_copy(update={"data": Data(folder=folder), "settlement": own})
 
 
-def _open(session: Session, connection: Connection, groups: Sequence[Group], plan: Plan) -> int:
+def open_customers(session: Session, connection: Connection, groups: Sequence[Group], plan: Plan) -> int:
     """Have all customers pay in and order; return how many words were booked per second."""
     at_ms, newest = now_ms(), counted(connection, NEWEST)
-    _put(session, SETTLEMENT_INSTRUMENTS, [INSTRUMENT.format(at_ms=at_ms).encode()], KEY)
-    _put(session, SETTLEMENT_FLOWS, deposits(plan.users, at_ms))
+    put(session, SETTLEMENT_INSTRUMENTS, [INSTRUMENT.format(at_ms=at_ms).encode()], KEY)
+    put(session, SETTLEMENT_FLOWS, deposits(plan.users, at_ms))
     _await(connection, groups, plan.users)
-    _put(session, ORDERS_LOCKS, locks(plan.users, at_ms))
+    put(session, ORDERS_LOCKS, locks(plan.users, at_ms))
     _await(connection, groups, 2 * plan.users)
     seconds, booked, _ = connection.execute(SPAN, (newest, SETTLEMENT_SHARD)).fetchone() or (0, 0, 0)
     return round(float(booked) / float(seconds))
@@ -104,7 +105,7 @@ def _settle(session: Session, connection: Connection, groups: Sequence[Group], p
     """Settle all trades; return how many per second, what of the processor each took, and how long balances took to read."""
     newest, parts = counted(connection, NEWEST), parts_of(groups, connection)
     with standing_still(parts["flow"]):
-        _put(session, TRADES_MATCHED, Tape(plan.users).trades(plan.trades, now_ms(), is_hot=plan.is_hot), KEY)
+        put(session, TRADES_MATCHED, Tape(plan.users).trades(plan.trades, now_ms(), is_hot=plan.is_hot), KEY)
         before = processes()
     reads_ms = sorted(_read_meanwhile(connection, groups, plan))
     after = processes()
@@ -128,7 +129,7 @@ def _read_meanwhile(connection: Connection, groups: Sequence[Group], plan: Plan)
         connection.execute(BALANCES, (f"u{dice.randrange(plan.users)}",)).fetchall()
         yield (time.perf_counter() - began) * 1000
         if (now := time.monotonic()) > looked + LOOK_SECONDS:
-            looked, booked = now, _watched(connection, groups)
+            looked, booked = now, booked_by_now(connection, groups)
             stalled_at = now + STALL_SECONDS if booked > last else _refuse_to_wait(now, stalled_at, booked, wanted)
             last = booked
         time.sleep(0.001)
@@ -137,13 +138,14 @@ def _read_meanwhile(connection: Connection, groups: Sequence[Group], plan: Plan)
 def _await(connection: Connection, groups: Sequence[Group], wanted: int) -> None:
     last, stalled_at = -1, time.monotonic() + STALL_SECONDS
     while last < wanted:
-        booked, now = _watched(connection, groups), time.monotonic()
+        booked, now = booked_by_now(connection, groups), time.monotonic()
         stalled_at = now + STALL_SECONDS if booked > last else _refuse_to_wait(now, stalled_at, booked, wanted)
         last = booked
         time.sleep(LOOK_SECONDS)
 
 
-def _watched(connection: Connection, groups: Sequence[Group]) -> int:
+def booked_by_now(connection: Connection, groups: Sequence[Group]) -> int:
+    """Return how many postings the settlement has booked; raises if a worker has ended."""
     for group in groups:
         group.watch()
     return counted(connection, BOOKED)
@@ -156,7 +158,7 @@ def _refuse_to_wait(now: float, stalled_at: float, booked: int, wanted: int) -> 
     return stalled_at
 
 
-def _put(session: Session, topic: Topic[Any], lines: Iterable[bytes], key: bytes | None = None) -> None:
+def put(session: Session, topic: Topic[Any], lines: Iterable[bytes], key: bytes | None = None) -> None:
     """Put messages on the partitions of a topic in turn; those with a key have one partition, as those of a symbol do."""
     partitions = 1 if key else topic.partitions
     produce_all(session.places.kafka, topic.name, ((line, n % partitions) for n, line in enumerate(lines)), key)

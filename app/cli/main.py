@@ -386,6 +386,9 @@ def bench_posting(
 def bench_settlement(
     users: Annotated[list[int] | None, typer.Option(help="Customers; may be said again.", min=2)] = None,
     trades: Annotated[int, typer.Option(help="Trades per run.", min=4_000)] = 200_000,
+    backlog: Annotated[
+        int | None, typer.Option(help="Measure how soon hedging decides beside so many trades to settle, and nothing else.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Matched trades per second from Kafka to settled, beside raw COPY, and how fast balances are read meanwhile.
@@ -394,9 +397,13 @@ def bench_settlement(
 
     Example: ballast bench settlement --users 1000 --users 100000 --json
     """
-    from app.bench.settlement import measure  # noqa: PLC0415 - a command loads what it needs
+    from app.bench import backlog as beside  # noqa: PLC0415 - a command loads what it needs
+    from app.bench import settlement  # noqa: PLC0415
 
-    show_rows(measure(users or [1_000, 100_000, 1_000_000], trades), "rows", as_json)
+    if backlog is not None:
+        show(beside.measure(backlog), as_json)
+    else:
+        show_rows(settlement.measure(users or [1_000, 100_000, 1_000_000], trades), "rows", as_json)
 
 
 @bench_app.command("treasury")

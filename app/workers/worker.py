@@ -59,11 +59,12 @@ class Flow(NamedTuple, Generic[S]):
         return self.build(joined, self.setup(joints)), joined
 
 
-GIVES_WAY = 10
-"""By how much the archive's process is nicer than those that book and hedge, where the processor is short."""
-
 ARCHIVE = "archive"
 """The flow that others know nothing of: it is run beside them, and no part of `everything`."""
+
+GIVES_WAY = {ARCHIVE: 10, "settlement": 5}
+"""By how much processes are nicer than those that hedge, where the processor is short: the archive's, and the settlement's,
+whose backlog may wait while a price moves."""
 
 BESIDE = (ARCHIVE, "reconciling", "treasury", "settlement")
 """The flows that are run beside the others, and are no part of `everything`."""
@@ -144,8 +145,7 @@ def run(name: str, process_id: int | None, addresses: list[str] | None) -> None:
         fixed = {"lanes": settings.kafka.lanes}
         for came in check_shape(folder, shape_of(flow, own, origin, fixed)):
             log.info("worker.new_in_this_flow", flow=name, what=came)
-    if name == ARCHIVE:
-        os.nice(GIVES_WAY)
+    os.nice(GIVES_WAY.get(name, 0))
     collect_rarely()
     switch_quickly()
     log.info("worker.started", flow=name, process_id=process_id or 0)
