@@ -1,8 +1,8 @@
 """The demo: the whole treasury on one machine, with simulated users, a simulated market and a simulated exchange.
 
-The flows run as worker processes under a supervisor, as in production; the users trade from here, and the customers drain and
-fill the buffers. At the end they stop, what is on its way arrives, however long that takes, the promises are checked against what
-is left, and everything is stopped.
+The flows run as worker processes under a supervisor, as in production; the users trade from here, the customers drain and fill
+the buffers, and the traders trade with each other. At the end they stop, what is on its way arrives, however long that takes, the
+promises are checked against what is left, and everything is stopped.
 """
 
 import signal
@@ -23,6 +23,7 @@ from app.demo.customers import CustomersThread
 from app.demo.held import read_held
 from app.demo.providers import simulated_providers
 from app.demo.settle import look, wait_until_settled
+from app.demo.trading import TradersThread
 from app.demo.view import live_view
 from app.logs import configure_logs
 from app.replay.record import record_topics
@@ -56,7 +57,7 @@ LOOK_SECONDS = 0.5
 ARCHIVE_SECONDS = 2
 """A demo is over in a minute, so what it keeps is made into files more often than elsewhere."""
 PROGRESS_SECONDS = 3.0
-RUN = ("everything", "treasury")
+RUN = ("everything", "treasury", "settlement")
 """The flows of a demo, and what it waits for at its end."""
 HURRIED = {"window_seconds": 3, "lateness_seconds": 1, "retry_seconds": 1, "poll_ms": 200, "ask_seconds": 1}
 
@@ -201,17 +202,18 @@ def _trade(
     providers: list[ProviderConfig],
     stopping: _Interrupted,
 ) -> Callable[[], int]:
-    """Let users and customers do what they do, and return what says how many of their messages the broker has not taken."""
+    """Let everybody do what they do, and return what says how many of their messages the broker has not taken."""
     with ExitStack() as stack:
         show = stack.enter_context(live_view(plan.quiet, settings.hedging))
         crowd = stack.enter_context(CrowdThread(session.places.kafka, plan.seed, plan.trades_per_second))
         customers = stack.enter_context(CustomersThread(session.places.kafka, plan.seed, providers))
+        traders = stack.enter_context(TradersThread(session.places.kafka, plan.seed))
         deadline = _deadline(plan.seconds)
         while time.monotonic() < deadline and not stopping.times:
             _watch(groups)
             show(session)
             time.sleep(min(LOOK_SECONDS, max(0.0, deadline - time.monotonic())))
-    return lambda: crowd.undelivered() + customers.undelivered()
+    return lambda: crowd.undelivered() + customers.undelivered() + traders.undelivered()
 
 
 def _deadline(seconds: float | None) -> float:
@@ -283,7 +285,15 @@ def _summary(settings: Settings, session: Session) -> dict[str, Any]:
     hedged = ("liability_cents", "exposure_cents", "hedge_ratio", "collateral_sats", "leverage", "price_usd")
     kept = (*hedged, "books_less_exchange", "suspense_cents", "waiting_legs", "holds")
     held = read_held(session.places, settings.hedging)
-    return counted | {name: status[name] for name in kept} | {"hedge": held._asdict(), "treasury": _converted(session)}
+    beside = {"treasury": _converted(session), "settlement": _traded(session)}
+    return counted | {name: status[name] for name in kept} | {"hedge": held._asdict()} | beside
+
+
+def _traded(session: Session) -> dict[str, int]:
+    """Return how many customers there are, what they ordered, and what became of their trades."""
+    with connect(session.places.dsn, "reader", "demo") as connection:
+        (totals,) = ask(connection, "settlement_totals")
+    return {name: int(n) for name, n in totals.items()}
 
 
 def _converted(session: Session) -> dict[str, Any]:

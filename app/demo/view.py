@@ -1,7 +1,7 @@
 """What a treasurer looks at while the demo runs: what is owed, what is held against it, and whether that is enough."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
@@ -48,6 +48,7 @@ def _rows(status: dict[str, Any], limits: Policy) -> Iterator[tuple[str, Text]]:
     for name, value in treasury(status):
         yield name, drawn.get(name) or Text(value, overflow="ellipsis", no_wrap=True)
     yield from _buffers(status["treasury"])
+    yield from _symbols(status.get("settlement", {}))
 
 
 STYLES = {"CRITICAL_LOW": "red", "BELOW_TARGET": "yellow", "OVER_CAPITALIZED": "magenta"}
@@ -67,6 +68,18 @@ def _buffers(own: dict[str, Any]) -> Iterator[tuple[str, Text]]:
             for row in own["providers"]
         ]
         yield "providers", Text("; ".join(providers) or "none yet")
+
+
+STANDS = {"open": "green", "halted": "red", "closed": "yellow"}
+
+
+def _symbols(own: Mapping[str, Any]) -> Iterator[tuple[str, Text]]:
+    """How far each symbol has settled, and why words were refused; nothing where nothing is settled."""
+    for row in own.get("symbols", ()):
+        told = f"{row['settled']:,} settled up to trade {row['last_sequence'] or 0:,}, {row['refused']:,} refused"
+        yield row["symbol"], Text(told, style=STANDS.get(row["status"], ""))
+    if own.get("refused"):
+        yield "refused words", Text(counts(own["refused"]), overflow="ellipsis", no_wrap=True)
 
 
 def gauge(value: str | None, low: Decimal, high: Decimal) -> Text:

@@ -9,6 +9,7 @@ from sinks.queries import ask
 
 LIABILITY, HEDGING, EXECUTION, SINGLES = ("pair", "explain", "book"), ("decide",), ("reserve",), ("book_singles",)
 TREASURY = ("explain_conversions", "book_buffers", "decide_buffers", "reserve_conversions")
+SETTLEMENT = ("settle", "book_settlement")
 RECONCILING, KEEP = ("reconcile",), "keep"
 """The archive's step speaks when it makes files, and is behind by the age of what it has."""
 
@@ -21,6 +22,7 @@ STEPS: Mapping[str, Sequence[str]] = {
     "archive": (KEEP,),
     "reconciling": RECONCILING,
     "treasury": TREASURY,
+    "settlement": SETTLEMENT,
 }
 """The steps of each flow that say how far they have come."""
 

@@ -34,10 +34,11 @@ class Cancelled(NamedTuple):
 
 
 class Matching:
-    """The books of all symbols, and the chain of trades of each."""
+    """The books of all symbols, and the chain of trades of each. `run` makes the ids of its trades unlike those of others."""
 
-    def __init__(self, *, may_trade_with_oneself: bool = False) -> None:
+    def __init__(self, *, may_trade_with_oneself: bool = False, run: str = "") -> None:
         self._may_trade_with_oneself = may_trade_with_oneself
+        self._prefix = f"{run}-" if run else ""
         self._books: dict[tuple[str, Side], list[Resting]] = {}
         self._chains: dict[str, tuple[int, str]] = {}
         self._age = 0
@@ -80,7 +81,7 @@ class Matching:
             MatchedTrade(
                 symbol=symbol,
                 sequence=last + 1,
-                trade_id=f"{symbol}-{last + 1}",
+                trade_id=f"{self._prefix}{symbol}-{last + 1}",
                 price=best.price,
                 quantity=quantity,
                 buyer=buyer,
