@@ -8,6 +8,7 @@
     I7 one in flight       no two requests, such as orders, were ever open at once in a slot; each is what its changes tell
     I8 orders              every order at the exchange has one decision, and every order that was sent is known there
 
+Where the settlement has run, what it promises is judged, too (`app/reports/settlement/promises.py`).
 The topics are read again from their beginning, the ledger by SQL, the exchange by its own history of events.
 """
 
@@ -20,6 +21,7 @@ import stamina
 
 from app.places.places import Places
 from app.reports.said import read_or_none, said
+from app.reports.settlement.promises import check_settlement
 from connectors.answers import Unknown
 from connectors.kafka.peek import Peek
 from connectors.venue.port import Exchange
@@ -39,8 +41,10 @@ from domain.templates.exchange_position import (
 )
 from domain.topics import (
     DEALER_TRANSACTIONS,
+    GOV_APPROVALS,
     LEGS_REFUSED,
     LEGS_WAITING,
+    OF_SETTLEMENT,
     OF_TREASURY,
     TOPICS,
     VENUE_CASHFLOWS,
@@ -82,7 +86,12 @@ SELECT f.meta ->> 'venue', f.meta ->> 'event_id' FROM ledger.tx f
 JOIN treasury.request r ON (r.kind, r.client_id) = (%s, f.meta ->> 'client_order_id')
 WHERE f.template IN ('{FILL_BOUGHT}', '{FILL_SOLD}')
 """  # noqa: S608 - built of constants
-TREASURY_HAS_RUN = "SELECT EXISTS (SELECT FROM treasury.gauge WHERE step = 'book_buffers')"
+STEPS = "SELECT DISTINCT step FROM treasury.gauge"
+BESIDE: Mapping[str, Sequence[Topic[Any]]] = {
+    "book_buffers": OF_TREASURY,
+    "book_settlement": (*OF_SETTLEMENT, GOV_APPROVALS),
+}
+"""What flows read that need not run, by a step that says that they have."""
 UNBALANCED = """
 SELECT tx_id::text, currency, layer FROM ledger.entry
 GROUP BY tx_id, currency, layer HAVING sum(side * amount) <> 0 LIMIT 5
@@ -148,7 +157,8 @@ def check_invariants(places: Places, venue_urls: Mapping[str, str]) -> dict[str,
         connection = stack.enter_context(connect(places.dsn, "reader", "invariants"))
         exchanges = [stack.enter_context(closing(HttpExchange(url, 5))) for url in venue_urls.values()]
         evidence = Evidence(connection, peek, exchanges)
-        return {name: list(check(evidence))[:EXAMPLES_MAX] for name, check in CHECKS.items()}
+        found = {name: list(check(evidence))[:EXAMPLES_MAX] for name, check in CHECKS.items()}
+    return found | check_settlement(places)
 
 
 def verdicts(breaches: dict[str, list[str]]) -> dict[str, str]:
@@ -165,9 +175,11 @@ def nothing_lost(evidence: Evidence) -> Iterable[str]:
 
 
 def _read(evidence: Evidence) -> list[Topic[Any]]:
-    """Return the topics that flows read; those of the treasury where its flow has run."""
-    (has_run,) = evidence.connection.execute(TREASURY_HAS_RUN).fetchone() or (False,)
-    return [topic for topic in TOPICS if topic.direction != "out" and (has_run or topic not in OF_TREASURY)]
+    """Return the topics that flows read; what only flows read that need not run, where one of them has."""
+    have_run = {step for (step,) in evidence.connection.execute(STEPS)}
+    awake = {topic.name for step, topics in BESIDE.items() if step in have_run for topic in topics}
+    asleep = {topic.name for topics in BESIDE.values() for topic in topics} - awake
+    return [topic for topic in TOPICS if topic.direction != "out" and topic.name not in asleep]
 
 
 def _legs_accounted_for(evidence: Evidence) -> Iterable[str]:

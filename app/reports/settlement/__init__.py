@@ -1,0 +1,1 @@
+"""The settlement of matched trades as people see it, and what it promises."""
