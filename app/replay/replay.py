@@ -1,8 +1,9 @@
 """Runs the flows over recorded topics, in memory: no clock, no broker, no database, the same bytes every time.
 
 What the flows would put on topics is written as `<topic>.jsonl`, and the ledger that the run built as
-`ledger/transactions.jsonl`, `ledger/entries.jsonl` and `ledger/balances.jsonl`; that of the buffers, whose flow runs beside the
-others, stands in `buffers/`. Nothing is sent to an exchange or a provider: what they answered then is among the recorded topics.
+`ledger/transactions.jsonl`, `ledger/entries.jsonl` and `ledger/balances.jsonl`; those of flows that run beside the others stand
+in `buffers/` and `settlement/`. Nothing is sent to an exchange or a provider: what they answered then is among the recorded
+topics.
 """
 
 import json
@@ -15,11 +16,12 @@ from bytewax.dataflow import Dataflow
 from bytewax.testing import TestingSource, cluster_main, run_main
 
 from app.replay.record import read_recorded
+from app.replay.settlement import MemoryBooks, MemoryRecords
 from app.settings import Settings
 from app.workers.parts import LIABILITY_SHARD, books_of
 from connectors.recorded import Recorded, RecordedSource, write_line
 from domain.errors import ConfigError
-from domain.ledger.accounts import TREASURY_SHARD, chart
+from domain.ledger.accounts import SETTLEMENT_SHARD, TREASURY_SHARD, chart
 from domain.ledger.journal import History
 from domain.ledger.memory import MemoryLedger
 from domain.messages.decisions import Decision
@@ -28,7 +30,7 @@ from domain.outbox.memory import MemoryReservations
 from domain.pairing.booked import BookedLegs
 from domain.streams.records import Outgoing, RawMessage
 from domain.topics import ALL, TOPICS, Topic
-from flows import everything, execution, hedging, liability, treasury
+from flows import everything, execution, hedging, liability, settlement, treasury
 from flows.edges import Edges
 from flows.ledger import Setup as Ledger
 from operators.ledger import at_once
@@ -61,6 +63,15 @@ def replay_treasury(settings: Settings, recorded: Recorded, batch_size: int = 10
     ledger = MemoryLedger(chart(settings.venues, settings.books))
     edges = memory_edges(_of(recorded, treasury.INPUTS), outgoing, batch_size)
     _run(treasury.replay(edges, memory_treasury(settings, ledger)), workers)
+    return Replayed(outgoing, ledger)
+
+
+def replay_settlement(settings: Settings, recorded: Recorded, batch_size: int = 1000, workers: int = 1) -> Replayed:
+    """Run the settlement's flow over recorded messages, with books of its own."""
+    outgoing: list[Outgoing] = []
+    ledger = MemoryLedger(chart(settings.venues, settings.books))
+    edges = memory_edges(_of(recorded, settlement.INPUTS), outgoing, batch_size)
+    _run(settlement.flow(edges, memory_settlement(ledger, MemoryRecords([], []))), workers)
     return Replayed(outgoing, ledger)
 
 
@@ -119,16 +130,26 @@ class _NoRecords:
         """What was said is on its topic."""
 
 
+def memory_settlement(ledger: MemoryLedger, records: MemoryRecords) -> settlement.Setup:
+    """Return a setup that books and keeps records in memory, and goes on from what both have."""
+    books = Ledger(SETTLEMENT_SHARD, lambda: at_once(ledger), watched=(), window_ms=1)
+    return settlement.Setup(books, lambda: MemoryBooks(ledger, records), lambda: records)
+
+
 def replay_folder(settings: Settings, folder: Path, out: Path, batch_size: int = 1000, workers: int = 1) -> dict[str, int]:
     """Replay the recorded topics of `folder` into `out`; returns how many lines each file got."""
     _keep_apart(folder, out)
-    recorded = read_recorded(folder, list(dict.fromkeys((*everything.INPUTS, *treasury.INPUTS))))
-    main, buffers = (run(settings, recorded, batch_size, workers) for run in (replay, replay_treasury))
-    said = topic_lines([*main.outgoing, *buffers.outgoing])
+    recorded = read_recorded(folder, list(dict.fromkeys((*everything.INPUTS, *treasury.INPUTS, *settlement.INPUTS))))
+    replayed = {books: run(settings, recorded, batch_size, workers) for books, run in REPLAYS.items()}
+    said = topic_lines(message for one in replayed.values() for message in one.outgoing)
     files: dict[str, Iterable[str]] = {f"{name}.jsonl": lines for name, lines in said.items()}
-    for books, kept in (("ledger", main), ("buffers", buffers)):
+    for books, kept in replayed.items():
         files |= {f"{books}/{name}.jsonl": map(_json, rows) for name, rows in ledger_rows(kept.ledger).items()}
     return {name: _write(out / name, lines) for name, lines in sorted(files.items())}
+
+
+REPLAYS = {"ledger": replay, "buffers": replay_treasury, "settlement": replay_settlement}
+"""What runs the flows again, by the folder that their books get."""
 
 
 def _keep_apart(folder: Path, out: Path) -> None:
@@ -136,7 +157,7 @@ def _keep_apart(folder: Path, out: Path) -> None:
     if out.resolve() == folder.resolve():
         msg = f"{out} is where the recording is; choose another folder for --out, and nothing of it is written over"
         raise ConfigError(msg)
-    known = {*(f"{topic.name}.jsonl" for topic in ALL if topic.direction != "in"), "ledger", "buffers"}
+    known = {*(f"{topic.name}.jsonl" for topic in ALL if topic.direction != "in"), *REPLAYS}
     others = sorted(path.name for path in out.iterdir() if path.name not in known) if out.is_dir() else []
     if others:
         msg = f"{out} has something in it that no replay has written ({others[0]}); choose an empty folder for --out"

@@ -106,6 +106,10 @@ class MemoryLedger:
     def close(self) -> None:
         """Nothing to give back."""
 
+    def find(self, id_: str) -> Transaction | None:
+        """Return a posted transaction, None where there is none of this id."""
+        return self._by_id.get(id_)
+
     def transactions(self) -> list[Transaction]:
         """All posted transactions with their entries, oldest first."""
         return [posted.transaction for posted in self._posted]

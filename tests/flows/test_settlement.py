@@ -1,12 +1,15 @@
 """The settlement's flow: the books do not depend on how the streams were cut, read or broken off."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from app.workers.shape import shape_of
+from connectors.kafka.origin import Origin
 from domain.topics import SETTLEMENT_RESULTS
 from tests.domain.settlement.played import Played, crowd
-from tests.flows.settlement_runs import Told, recorded, run
+from tests.flows.settlement_runs import Told, flow_over, fresh, in_memory, recorded, run
 
 SEED, STEPS = 7, 150
 WORDS = [*crowd(SEED, STEPS)]
@@ -48,3 +51,10 @@ def test_a_crash_changes_nothing(whole: Told, crash_at: int, tmp_path: Path) -> 
     run(TAPES, told=told, batch_size=3, recovery=tmp_path / "state")
     assert books(whole) == books(told)
     assert whole.refused == told.refused
+
+
+def test_step_ids_are_frozen() -> None:
+    """A step that is renamed starts empty without a word, so a change here must be meant, and needs a way to move state."""
+    told = fresh()
+    steps = shape_of(flow_over(TAPES, in_memory(told), told, 1, None), [], Origin(), {})["steps"]
+    assert json.loads((Path(__file__).parent / "steps.json").read_text())["settlement"] == steps
