@@ -93,12 +93,16 @@ def run_demo(settings: Settings, plan: DemoPlan) -> dict[str, Any]:
     market = _market(plan)
     settings, flows = _with_archive(_with_treasury(settings), plan)
     _say(plan, "starting broker, database, exchange, providers and workers…")
-    with open_session(settings, market) as session, simulated_providers(settings, plan.seed) as providers:
+    with (
+        open_session(settings, market) as session,
+        simulated_providers(settings, plan.seed) as providers,
+        TradersThread(session.places.kafka, plan.seed) as traders,
+    ):
         groups = [Group(flow, 1, session.env, settings.data.folder / log_file) for flow, log_file in flows.items()]
         try:
             for group in groups:
                 group.start()
-            undelivered = _trade(plan, settings, session, groups, providers, stopping)
+            undelivered = _trade(plan, settings, session, groups, providers, traders, stopping)
             _say(plan, "letting what is on its way arrive…")
             waits_for = _settle(plan, session, groups, undelivered, stopping)
             summary = _summary(settings, session) | _verdicts(plan, settings, session, waits_for)
@@ -200,6 +204,7 @@ def _trade(
     session: Session,
     groups: Sequence[Group],
     providers: list[ProviderConfig],
+    traders: TradersThread,
     stopping: _Interrupted,
 ) -> Callable[[], int]:
     """Let everybody do what they do, and return what says how many of their messages the broker has not taken."""
@@ -207,7 +212,7 @@ def _trade(
         show = stack.enter_context(live_view(plan.quiet, settings.hedging))
         crowd = stack.enter_context(CrowdThread(session.places.kafka, plan.seed, plan.trades_per_second))
         customers = stack.enter_context(CustomersThread(session.places.kafka, plan.seed, providers))
-        traders = stack.enter_context(TradersThread(session.places.kafka, plan.seed))
+        stack.callback(traders.rest)
         deadline = _deadline(plan.seconds)
         while time.monotonic() < deadline and not stopping.times:
             _watch(groups)

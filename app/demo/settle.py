@@ -1,8 +1,8 @@
 """Waiting until nothing is on its way any more, by facts and not by a while of silence.
 
-The books are settled when all of this holds: the users' messages are delivered; no order, transfer or conversion is open; two
-looks in a row saw the same; and every step has come past the moment at which the last new thing was seen, so that whatever was
-said until then has gone all the way through. Only settled books are judged.
+The books are settled when all of this holds: the users' messages are delivered, and what they ordered of each other is answered;
+no order, transfer or conversion is open; two looks in a row saw the same; and every step has come past the moment at which the
+last new thing was seen, so that whatever was said until then has gone all the way through. Only settled books are judged.
 """
 
 import time
@@ -51,7 +51,7 @@ class Look(NamedTuple):
 def settled(before: Look | None, now: Look, since_ms: int) -> str | None:
     """Return None when nothing is on its way, else what it waits for; the last new thing was seen at `since_ms`."""
     if now.undelivered:
-        return f"{now.undelivered} messages of the users, for the broker to take them"
+        return f"{now.undelivered} messages of the users, to be taken or answered"
     for request, n in now.open_requests.items():
         return f"{request}, of which there is {n}, to come to its end"
     news = now.seen.keys() if before is None else [name for name, n in now.seen.items() if before.seen.get(name) != n]

@@ -14,7 +14,7 @@ from domain.messages.settlement import CustomerFlow, CustomerTerms, FeeSchedule,
 from domain.simulated.exchange import draw
 from domain.simulated.matching import Side
 
-BEATS_PER_SECOND = 20.0
+BEATS_PER_SECOND = 30.0
 """An order a beat."""
 CUSTOMERS = tuple(f"c{number:02d}" for number in range(1, 25))
 POOR_EVERY = 12

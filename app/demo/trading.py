@@ -44,6 +44,11 @@ class Exchange:
         """The ids of the orders whose lock is known to hold."""
         return self._open.keys()
 
+    @property
+    def awaited(self) -> int:
+        """How many orders and trades there are of which nobody has said yet what became of them."""
+        return len(self._asked) + len(self._matched)
+
     def take(self, order: Order, at_ms: int) -> Iterator[Message]:
         """Take an order: have locked what it may cost, and match it at once if it is hasty."""
         yield order.lock(at_ms)
@@ -109,7 +114,8 @@ def _orders_of(trade: MatchedTrade) -> tuple[str, str]:
 
 
 class TradersThread(threading.Thread):
-    """Orders, matches and tells of it for as long as its block lasts, then hands over what is still on its way."""
+    """Orders, matches and tells of it until it is told to `rest`; from then on, and for as long as its block lasts, it hears what
+    became of orders and trades, and goes on with those."""
 
     def __init__(self, kafka: KafkaSettings, seed: int) -> None:
         super().__init__(name="traders", daemon=True)
@@ -120,7 +126,8 @@ class TradersThread(threading.Thread):
         self._consumer.assign([TopicPartition(SETTLEMENT_RESULTS.name, 0, self._newest())])
         self._due: list[tuple[float, int, Message]] = []
         self._count = 0
-        self._closing = threading.Event()
+        self._telling = threading.Lock()
+        self._resting, self._closing = threading.Event(), threading.Event()
 
     def _newest(self) -> int:
         _, end = span_of(self._consumer, SETTLEMENT_RESULTS.name, 0)
@@ -136,25 +143,30 @@ class TradersThread(threading.Thread):
     def __exit__(self, *_: object) -> None:
         self._closing.set()
         self.join()
-        for late in sorted(self._due, key=lambda one: one[:2]):
-            self._type(late[2])
         self._producer.flush(STOP_FLUSH_SECONDS)
         self._consumer.close()
 
+    def rest(self) -> None:
+        """Order nothing more."""
+        self._resting.set()
+
     def undelivered(self) -> int:
-        """Return how many messages the broker has not taken yet."""
-        return self._producer.flush(0)
+        """Return how many messages the broker has not taken yet, or nobody has answered, of orders and trades."""
+        with self._telling:
+            return self._producer.flush(0) + len(self._due) + self._exchange.awaited
 
     def run(self) -> None:
         """Trade until the block ends."""
         next_beat = time.monotonic()
         while not self._closing.wait(REST_SECONDS):
-            self._tell(self._heard())
-            if (now := time.monotonic()) >= next_beat:
-                # A machine that is too busy has fewer beats, and no crowd of them afterwards.
-                next_beat = max(next_beat + 1 / BEATS_PER_SECOND, now - 1)
-                self._tell(self._beat())
-            self._type_due(now)
+            now = time.monotonic()
+            with self._telling:
+                self._tell(self._heard())
+                self._type_due(now)
+                if now >= next_beat and not self._resting.is_set():
+                    # A machine that is too busy has fewer beats, and no crowd of them afterwards.
+                    next_beat = max(next_beat + 1 / BEATS_PER_SECOND, now - 1)
+                    self._tell(self._beat())
 
     def _heard(self) -> Iterator[Message]:
         for message in self._consumer.consume(1000, 0):

@@ -17,7 +17,8 @@ from app.demo.demo import funding_interval_ms
 from app.demo.settle import REPEATED
 from app.reports.audit.judge import audit_folder
 from app.reports.invariants import CHECKS
-from app.reports.treasury.promises import CHECKS as PROMISES
+from app.reports.settlement.promises import CHECKS as OF_SETTLEMENT
+from app.reports.treasury.promises import CHECKS as OF_TREASURY
 from connectors.embedded.postgres import embedded_postgres
 from connectors.venue.simulated.bars import Bar
 from domain.topics import ALL, DEALER_TRANSACTIONS
@@ -28,6 +29,12 @@ LIVE_TRADES = """
 SELECT tx_id::text, encode(body_hash, 'hex') FROM ledger.tx JOIN ledger.transactions USING (tx_id)
 WHERE ledger.tx.template LIKE 'USER\\_%' AND reversed_by IS NULL ORDER BY tx_id
 """
+SETTLED = """
+SELECT t.tx_id::text, encode(t.body_hash, 'hex') FROM ledger.tx t JOIN ledger.batch USING (batch_id)
+WHERE shard = 8 ORDER BY t.tx_id
+"""
+BOOKS = ("ledger/", "settlement/")
+CHECKED = [*CHECKS, *OF_SETTLEMENT, *OF_TREASURY]
 SUMMARY = {
     "messages",
     "trades",
@@ -45,17 +52,20 @@ SUMMARY = {
     "holds",
     "hedge",
     "treasury",
+    "settlement",
     "settled",
     "invariants",
 }
 
 
 class Shown(NamedTuple):
-    """A demo that has ended: its folder, its summary, and the live trades that its ledger holds, id and digest."""
+    """A demo that has ended: its folder, its summary, and of what its ledger holds the live trades of users, and all that the
+    settlement booked, id and digest."""
 
     folder: Path
     summary: dict[str, Any]
     trades: list[tuple[str, str]]
+    settled: list[tuple[str, str]]
 
 
 def _demo(folder: Path, seconds: int, name: str, seed: int) -> Shown:
@@ -65,8 +75,8 @@ def _demo(folder: Path, seconds: int, name: str, seed: int) -> Shown:
     said = run_ballast("demo", "--json", *arguments, cwd=folder)
     assert 0 == said.code, said.err
     with embedded_postgres(folder / "data" / "postgres") as dsn, psycopg.connect(dsn) as connection:
-        trades = connection.execute(LIVE_TRADES).fetchall()
-    return Shown(folder, said.json(), trades)
+        trades, settled = (connection.execute(query).fetchall() for query in (LIVE_TRADES, SETTLED))
+    return Shown(folder, said.json(), trades, settled)
 
 
 @pytest.fixture(scope="module")
@@ -91,10 +101,18 @@ def test_the_summary(first: Shown) -> None:
     assert 0.9 < float(first.summary["hedge_ratio"]) < 1.1
 
 
+def test_customers_trade(first: Shown) -> None:
+    """Orders are matched and settled, and the summary says how many."""
+    told = first.summary["settlement"]
+    assert 0 < told["settled"] <= told["orders"]
+    assert 0 < told["customers"]
+    assert told["settled"] + told["orders"] < len(first.settled)
+
+
 def test_every_promise_was_checked_and_kept(first: Shown) -> None:
     """The books were settled, all invariants pass, and none was left out."""
     assert first.summary["settled"] is True
-    assert dict.fromkeys([*CHECKS, *PROMISES], "pass") == first.summary["invariants"]
+    assert dict.fromkeys(CHECKED, "pass") == first.summary["invariants"]
 
 
 def test_the_archive_of_a_demo_passes_its_audit(first: Shown, second: Shown) -> None:
@@ -159,7 +177,7 @@ def test_the_ledger_survives(first: Shown, second: Shown) -> None:
     """A second demo over the same folder adds to the first one's books and changes nothing in them."""
     assert set(first.trades) < set(second.trades)
     assert len(second.trades) == second.summary["trades"]
-    assert dict.fromkeys([*CHECKS, *PROMISES], "pass") == second.summary["invariants"]
+    assert dict.fromkeys(CHECKED, "pass") == second.summary["invariants"]
 
 
 def test_every_topic_is_recorded(first: Shown) -> None:
@@ -175,16 +193,18 @@ def test_two_replays_give_the_same_bytes(first: Shown) -> None:
     """Whatever the size of the batches and the number of workers."""
     whole = _replay(first, "once")
     assert whole == _replay(first, "twice")
-    ledger = {name: content for name, content in whole.items() if name.startswith("ledger/")}
+    ledger = {name: content for name, content in whole.items() if name.startswith(BOOKS)}
     again = _replay(first, "in-parts", "--batch-size", "7", "--workers", "2")
-    assert ledger == {name: content for name, content in again.items() if name.startswith("ledger/")}
+    assert ledger == {name: content for name, content in again.items() if name.startswith(BOOKS)}
 
 
 @pytest.mark.parametrize("kept", ["recorded", "archive"])
 def test_a_replay_books_the_same_trades(first: Shown, kept: str) -> None:
-    """Ids and digests of the live trades equal those that the demo booked, from lines of text and from an archive."""
+    """Ids and digests of the live trades, and of all that was settled, equal those that the demo booked, from lines of text and
+    from an archive."""
     replayed = _replay(first, f"compared-{kept}", kept=kept)
-    rows = [json.loads(line) for line in replayed["ledger/transactions.jsonl"].splitlines()]
+    assert first.settled == sorted((row["id"], row["body_hash"]) for row in _rows(replayed["settlement/transactions.jsonl"]))
+    rows = _rows(replayed["ledger/transactions.jsonl"])
     reversed_ids = {row["cause_tx_id"] for row in rows if row["relation"] == "reverses"}
     live = [row for row in rows if row["template"].startswith("USER_") and row["id"] not in reversed_ids]
     assert first.trades == sorted((row["id"], row["body_hash"]) for row in live)
@@ -196,6 +216,10 @@ def test_a_recorded_topic_can_be_sent_again(first: Shown) -> None:
     coordinates = [(parsed["partition"], parsed["offset"]) for parsed in map(json.loads, lines)]
     assert len(lines) == len(set(coordinates))
     assert sorted(coordinates) == coordinates
+
+
+def _rows(lines: bytes) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in lines.splitlines()]
 
 
 def _replay(shown: Shown, out: str, *options: str, kept: str = "recorded") -> dict[str, bytes]:

@@ -1,6 +1,7 @@
 """The picture of a running demo: its bands are those of the policy."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -57,3 +58,15 @@ def test_buffers_are_drawn_between_their_thresholds() -> None:
     assert ("3 completed", "due 3 of 4 !") == (str(rows["conversions"]), str(rows["providers"]))
     nothing = {"treasury": STATUS["treasury"] | {"buffers": []}}
     assert "providers" not in [str(cell) for cell in picture(STATUS | told | nothing, LIMITS).columns[0]._cells]
+
+
+def test_symbols_are_told_as_far_as_they_have_settled() -> None:
+    """Each with its trades in the colour of its status, and why words were refused; nothing where nothing is settled."""
+    symbol = {"symbol": "BTC_USDT", "status": "halted", "last_sequence": 1234, "settled": 1230, "refused": 4}
+    told = {"last_decisions": {}, "price_usd": "40000"}
+    own = {"settlement": {"symbols": [symbol], "refused": {"insufficient": 3}}}
+    rows = dict(zip(*(column._cells for column in picture(STATUS | told | own, LIMITS).columns), strict=True))
+    assert "1,230 settled up to trade 1,234, 4 refused" == str(rows["BTC_USDT"])
+    assert ("red", "3 insufficient") == (rows["BTC_USDT"].style, str(rows["refused words"]))
+    nothing: dict[str, Any] = {"settlement": {"symbols": [], "refused": {}}}
+    assert "refused words" not in [str(cell) for cell in picture(STATUS | told | nothing, LIMITS).columns[0]._cells]
