@@ -1,1 +1,3 @@
-"""The settlement of matched trades as people see it, and what it promises."""
+"""How settlement stands, its balances, trades and refusals page by page, what people have it do, and what of its promises is
+broken: for `ballast settlement`, `ballast status`, metrics, and the checks of a demo. Read-only, but for what people say.
+"""

@@ -61,6 +61,22 @@ PARAMETERS = {
     "provider": None,
     "stale_seconds": 1800,
     "period_seconds": 86400,
+    "customer": "u1",
+    "asset": "USDT",
+    "symbol": "BTC_USDT",
+    "sequence": None,
+    "after": None,
+    "after_sequence": None,
+    "from_sequence": 1,
+    "until_sequence": 9,
+    "after_at": "infinity",
+    "after_id": CAPTURE.id,
+    "after_key": "z",
+    "kind": None,
+    "kinds": ["trade"],
+    "reason": None,
+    "trade_id": None,
+    "word_id": "BTC_USDT-1",
 }
 TIMES = [FIRST + timedelta(hours=hours) for hours in range(0, 100, 3)]
 EDGES = [FIRST + timedelta(days=0.5), FIRST + timedelta(days=1), FIRST + timedelta(hours=13), FIRST + timedelta(hours=29)]
