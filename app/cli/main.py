@@ -24,6 +24,7 @@ from app.cli.provider import provider
 from app.cli.quarantine import quarantine_app
 from app.cli.reconcile import reconcile_app
 from app.cli.serve import serve_app
+from app.cli.settlement import settlement_app
 from app.cli.showing import show, show_rows
 from app.cli.status import status
 from app.cli.treasury import treasury_app
@@ -48,6 +49,7 @@ app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(reconcile_app, name="reconcile")
 app.add_typer(serve_app, name="serve")
 app.add_typer(treasury_app, name="treasury")
+app.add_typer(settlement_app, name="settlement")
 for elsewhere in (audit, exchange, provider, status, look.leg, look.trade, look.order, look.decision, look.explain):
     app.command()(elsewhere)
 
