@@ -13,7 +13,7 @@ ALIVE_MS = 30_000
 FLOWS = ("liability", "hedging", "execution", "ledger")
 """The flows, whether they run one by one or as `everything`."""
 
-BESIDE = ("treasury",)
+BESIDE = ("treasury", "settlement")
 """Flows that run beside them where there is something to do, and are no part of `everything`."""
 
 

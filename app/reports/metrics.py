@@ -54,6 +54,16 @@ PROVIDER = {
     "failures": "how many of them failed",
     "daily_used_cents": "what it has converted today",
 }
+SYMBOL = {
+    "settled": "trades of a symbol that are settled",
+    "refused": "trades of a symbol that were refused",
+    "last_sequence": "the last number of a symbol that is settled",
+    "behind": "how many numbers the newest trade of a symbol is ahead of the last one that had its turn",
+}
+SETTLEMENT = {
+    "open_orders": "orders of customers that are open",
+    "trades_waiting": "trades that wait for one that is missing or broken",
+}
 STEPS = {
     "behind_ms": "stream time that a step has not passed yet",
     "silent_ms": "how long ago a step said last how far it has come",
@@ -97,6 +107,7 @@ def metrics(status: Mapping[str, Any]) -> Iterator[GaugeMetricFamily]:
         ages.add_metric([fact["fact"], fact["of"]], fact["age_ms"])
     yield ages
     yield from treasury_metrics(status["treasury"])
+    yield from settlement_metrics(status["settlement"])
 
 
 def treasury_metrics(treasury: Mapping[str, Any]) -> Iterator[GaugeMetricFamily]:
@@ -122,6 +133,16 @@ def treasury_metrics(treasury: Mapping[str, Any]) -> Iterator[GaugeMetricFamily]
         yield _by(f"provider_{name}", about, "provider", told)
     degraded = {row["provider"]: row["status"] == "degraded" for row in treasury["providers"]}
     yield _by("provider_is_degraded", "1 for one that is asked only when nobody else is left", "provider", degraded)
+
+
+def settlement_metrics(settlement: Mapping[str, Any]) -> Iterator[GaugeMetricFamily]:
+    """The numbers of symbols, of what was refused, and of what waits."""
+    for name, about in SYMBOL.items():
+        told = {row["symbol"]: row[name] or 0 for row in settlement["symbols"]}
+        yield _by(f"symbol_{name}", about, "symbol", told)
+    yield _by("trades_refused", "matched trades that were refused", "reason", settlement["refused"])
+    for name, about in SETTLEMENT.items():
+        yield GaugeMetricFamily(f"ballast_{name}", about, value=settlement[name])
 
 
 def _by(name: str, about: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:

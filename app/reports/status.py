@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 from app.places.places import Places
 from app.reports.alive import flow_reports, read_writers
-from app.reports.gauges import KEEP, read_gauges, step_reports, waiting_report
+from app.reports.gauges import KEEP, Reading, read_gauges, step_reports, waiting_report
+from app.reports.settlement import standing as settlement
 from app.reports.treasury.standing import summary
 from connectors.clock import now_ms
 from connectors.kafka.peek import Partition, Peek, Tail, counts
@@ -46,15 +47,17 @@ def read_status(places: Places) -> dict[str, Any]:
         tails, at_ms = peek.tails(), now_ms()
     with connect(places.dsn, "reader", "status") as connection, connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        readings = read_gauges(connection)
         return {
             "as_of": at_ms,
-            **_at_work(connection),
+            **_at_work(connection, readings),
             **_booked(ask(connection, "ledger_tallies"), ask(connection, "ledger_by_hand")),
             **_hedged(connection, tails, at_ms),
             **_requests(ask(connection, "treasury_requests")),
             **_tallied(ask(connection, "treasury_tallies")),
             **_breaks(ask(connection, "reconciling_open")),
             "treasury": summary(connection),
+            "settlement": settlement.summary(connection, readings, tails),
             "alerts_hour": {row["subject"]: row["n"] for row in ask(connection, "treasury_alert_counts")},
             "last_decisions": {row.pop("kind"): row for row in ask(connection, "treasury_last_decisions")},
             "facts": _facts(tails, at_ms),
@@ -63,8 +66,8 @@ def read_status(places: Places) -> dict[str, Any]:
         }
 
 
-def _at_work(connection: Connection) -> dict[str, Any]:
-    readings, writers = read_gauges(connection), read_writers(connection)
+def _at_work(connection: Connection, readings: Sequence[Reading]) -> dict[str, Any]:
+    writers = read_writers(connection)
     steps = step_reports(readings)
     flows, archive = flow_reports(steps), steps.pop(KEEP, None)
     return {

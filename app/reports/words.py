@@ -21,6 +21,7 @@ def text_of(status: Mapping[str, Any]) -> str:
         *alerts(status),
         *treasury(status),
         *buffers(status),
+        *settlement(status),
         *books(status),
     ]
     names = [name for name, _ in lines]
@@ -74,6 +75,21 @@ def buffers(status: Mapping[str, Any]) -> Iterator[Line]:
         yield "buffer", f"{row['buffer']} {row['status']}: {amounts[0]} between {amounts[1]} and {amounts[2]}"
     if own["buffers"]:
         yield "conversions", f"{counts(own['jobs'])}; {own['stale_jobs']} stale; the treasury is {own['control']}"
+
+
+def settlement(status: Mapping[str, Any]) -> Iterator[Line]:
+    """Yield how far each symbol has settled, and what was refused; nothing where no symbol is known."""
+    own = status["settlement"]
+    for row in own["symbols"]:
+        far = f"up to {row['last_sequence']} at {time(row['last_settled_at'])}" if row["last_sequence"] else "nothing yet"
+        behind = f", {row['behind']:,} behind" if row["behind"] else ""
+        yield (
+            "symbol",
+            f"{row['symbol']} {row['status']}: {row['settled']:,} settled, {far}; {row['refused']:,} refused{behind}",
+        )
+    if own["symbols"]:
+        yield "trades refused", counts(own["refused"])
+        yield "trading", f"{own['open_orders']:,} orders are open, {own['trades_waiting']:,} trades wait"
 
 
 def books(status: Mapping[str, Any]) -> Iterator[Line]:

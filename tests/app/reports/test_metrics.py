@@ -6,7 +6,19 @@ from typing import Any
 import pytest
 
 from app.places.places import Places
-from app.reports.metrics import BUFFER, FAMILIES, NUMBERS, PROVIDER, STATUSES, STEPS, WAITING, metrics, served
+from app.reports.metrics import (
+    BUFFER,
+    FAMILIES,
+    NUMBERS,
+    PROVIDER,
+    SETTLEMENT,
+    STATUSES,
+    STEPS,
+    SYMBOL,
+    WAITING,
+    metrics,
+    served,
+)
 from connectors.kafka.source import KafkaSettings
 from domain.errors import ConfigError
 
@@ -40,6 +52,26 @@ STATUS: dict[str, Any] = {
         "day": {"completed": 19, "failed": 1, "average_seconds": 180},
         "providers": [{"provider": "due", "status": "degraded", **dict.fromkeys(PROVIDER, 9)}],
     },
+    "settlement": {
+        "symbols": [
+            {
+                "symbol": "BTC_USDT",
+                "status": "open",
+                "last_settled_at": 1_700_000_000_000,
+                **dict(zip(SYMBOL, (90, 4, 93, 1), strict=True)),
+            },
+            {
+                "symbol": "ETH_USDT",
+                "status": "halted",
+                "last_settled_at": None,
+                **dict.fromkeys(SYMBOL, 0),
+                "last_sequence": None,
+            },
+        ],
+        "refused": {"unknown_symbol": 4},
+        "open_orders": 12,
+        "trades_waiting": 3,
+    },
     "steps": {"pair": {"behind_ms": 40, "silent_ms": 900, "late": 2, "held": 17}},
 }
 
@@ -67,7 +99,7 @@ def test_waiting_legs_have_count_worth_and_age() -> None:
 
 def test_counts_are_labelled() -> None:
     """Orders by state, messages and quarantined ones by topic, ages by what is told and of whom, differences by what of."""
-    of_buffers = ("system_buffer_fiat", "due")
+    of_buffers = ("system_buffer_fiat", "due", "BTC_USDT", "ETH_USDT")
     labelled = {
         key: value for key, value in samples().items() if key[1] and key[1] != ("pair",) and key[1][0] not in of_buffers
     }
@@ -82,6 +114,7 @@ def test_counts_are_labelled() -> None:
         ("ballast_breaks", ("high",)): 2,
         ("ballast_breaks_oldest_seconds", ("high",)): 86_400,
         ("ballast_alerts_hour", ("unknown_job",)): 1,
+        ("ballast_trades_refused", ("unknown_symbol",)): 4,
         ("ballast_jobs", ("pending",)): 2,
         ("ballast_jobs", ("completed",)): 40,
         ("ballast_conversions_day", ("completed",)): 19,
@@ -97,6 +130,14 @@ def test_buffers_and_providers_are_labelled_by_their_names() -> None:
     assert [1, 0, 0, 0] == [told[("ballast_buffer_status", (buffer, status))] for status in STATUSES]
     assert {1, 9} == {told[(f"ballast_provider_{name}", ("due",))] for name in (*PROVIDER, "is_degraded")}
     assert (1, 180) == (told[("ballast_stale_jobs", ())], told[("ballast_conversion_seconds", ())])
+
+
+def test_symbols_are_labelled_by_their_names() -> None:
+    """How far each has come and what was refused; one that has settled nothing stands at zero. What waits is of all of them."""
+    told = samples()
+    assert [90, 4, 93, 1] == [told[(f"ballast_symbol_{name}", ("BTC_USDT",))] for name in SYMBOL]
+    assert [0, 0, 0, 0] == [told[(f"ballast_symbol_{name}", ("ETH_USDT",))] for name in SYMBOL]
+    assert [12, 3] == [told[(f"ballast_{name}", ())] for name in SETTLEMENT]
 
 
 def test_what_steps_say_is_labelled_by_step() -> None:

@@ -14,6 +14,7 @@ from app.places.places import Places, prepare
 from app.reports import alive, gauges, status
 from app.reports.alive import ALIVE_MS, FLOWS
 from app.reports.gauges import KEEP
+from app.reports.settlement import standing
 from app.reports.status import read_status
 from connectors.clock import now_ms
 from connectors.kafka.peek import Peek
@@ -25,6 +26,7 @@ from sinks.queries import ask, text_of
 from tests.app.gauges import say
 from tests.app.surroundings import unused_name
 from tests.domain.ledger.ledger_workloads import ACCOUNTS, CASH, LIMITED, USER, moved, reversal
+from tests.sinks.settled import tell_settlement
 from tests.waiting import PATIENCE_SECONDS, until
 
 pytestmark = [pytest.mark.broker, pytest.mark.postgres]
@@ -108,6 +110,31 @@ def test_a_treasury_is_a_flow_once_it_was_heard_of(places: Places) -> None:
     assert read_status(places)["flows"]["treasury"]["is_alive"]
 
 
+def test_a_settlement_is_told_symbol_by_symbol(places: Places) -> None:
+    """Nothing where none has run; then what is settled and refused, what waits, and whether its steps speak."""
+    nothing = {"symbols": [], "refused": {}, "open_orders": 0, "trades_waiting": 0}
+    assert nothing == read_status(places)["settlement"]
+    assert "settlement" not in read_status(places)["flows"]
+    tell_settlement(places.dsn)
+    say(places.dsn, *[Gauge(step, "s", "watermark_ms", now_ms()) for step in gauges.STEPS["settlement"]])
+    say(places.dsn, Gauge("settle", "settle-00", "trades_waiting", 3), Gauge("settle", "settle-00", "open_orders", 12))
+    told = read_status(places)
+    with connect(places.dsn, "reader", "test") as connection:
+        counted = connection.execute(
+            "SELECT symbol, max(sequence), count(*) FROM settlement.v_trades GROUP BY symbol ORDER BY symbol"
+        ).fetchall()
+        lag = connection.execute("SELECT symbol, refused FROM settlement.v_settlement_lag ORDER BY symbol").fetchall()
+    own = told["settlement"]
+    assert counted == [(row["symbol"], row["last_sequence"], row["settled"]) for row in own["symbols"]]
+    assert lag == [(row["symbol"], row["refused"]) for row in own["symbols"]]
+    assert ({"wrong_hash": 1, "unknown_symbol": 1}, 12, 3) == (
+        {name: own["refused"][name] for name in ("wrong_hash", "unknown_symbol")},
+        own["open_orders"],
+        own["trades_waiting"],
+    )
+    assert told["flows"]["settlement"]["is_alive"]
+
+
 def test_all_of_the_database_is_of_one_moment(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is written while the status is read is in none of its numbers."""
     _lengthen(places.dsn, 1, 10)
@@ -167,7 +194,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Mapping[str, object] | N
         queries[name] = parameters
         return ask(connection, name, parameters)
 
-    for module in (status, gauges, alive):
+    for module in (status, gauges, alive, standing):
         monkeypatch.setattr(module, "ask", noted)
     return queries
 

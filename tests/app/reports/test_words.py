@@ -53,6 +53,10 @@ waiting legs      2, worth 5.00 USD, oldest 61.0 s
 quarantine        4 dealer.transactions
 buffer            system_buffer_fiat CRITICAL_LOW: 0.04 USD between 0.06 USD and 0.08 USD
 conversions       2 pending, 40 completed; 1 stale; the treasury is active
+symbol            BTC_USDT open: 90 settled, up to 93 at 2023-11-14 22:13:20; 4 refused, 1 behind
+                  ETH_USDT halted: 0 settled, nothing yet; 0 refused
+trades refused    4 unknown symbol
+trading           12 orders are open, 3 trades wait
 books - exchange  -0.10 USD of exposure, 0.00000001 BTC of funding
 statements        2 high breaks, oldest 24 h
 ledger            7 transactions, 7 rejected (7 not booked since), 7 in conflict"""
