@@ -141,6 +141,8 @@ def settlement_metrics(settlement: Mapping[str, Any]) -> Iterator[GaugeMetricFam
         told = {row["symbol"]: row[name] or 0 for row in settlement["symbols"]}
         yield _by(f"symbol_{name}", about, "symbol", told)
     yield _by("trades_refused", "matched trades that were refused", "reason", settlement["refused"])
+    about = "postings of the settlement that the books refused, or have with another body"
+    yield _by("settlement_not_booked", about, "outcome", settlement["not_booked"])
     for name, about in SETTLEMENT.items():
         yield GaugeMetricFamily(f"ballast_{name}", about, value=settlement[name])
 

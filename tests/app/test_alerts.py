@@ -62,7 +62,7 @@ def _told_by(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call):
             name = getattr(node.func, "attr", getattr(node.func, "id", ""))
-            at = {"alert": 0, "_alert": 0, "_doubt": 1}.get(name, len(node.args))
+            at = {"alert": 0, "_alert": 0, "_doubt": 1, "Trouble": 2}.get(name, len(node.args))
             yield from _texts(*node.args[at : at + 1], *(one.value for one in node.keywords if one.arg == "subject"))
         if isinstance(node, ast.Yield) and isinstance(node.value, ast.Tuple):
             yield from _texts(node.value.elts[0])
@@ -79,29 +79,30 @@ def _texts(*nodes: ast.expr) -> Iterator[str]:
 TOLD = sorted(
     {
         subject
-        for room in ("domain/treasury", "connectors/providers", "flows")
+        for room in ("domain/treasury", "domain/settlement", "connectors/providers", "flows")
         for path in (ROOT / room).glob("*.py")
         for subject in _told_by(path)
     }
 )
-"""Every subject that the treasury and the gateway to its providers tell alerts under."""
+"""Every subject that the treasury, the gateway to its providers and the settlement tell alerts under."""
 
 
 def test_the_walk_finds_subjects() -> None:
     """Those that wake somebody are among what is found, and so are some that no list in the code has."""
     assert CRITICAL <= set(TOLD)
     assert {"provider_not_opened", "job_stale", "sweep_suggested", "vote_refused", "paid_twice"} <= set(TOLD)
+    assert {"trade_missing", "link_broken", "pair_changed"} <= set(TOLD)
 
 
 @pytest.mark.parametrize("subject", TOLD)
-def test_every_subject_of_the_treasury_is_in_the_runbook(subject: str) -> None:
+def test_every_subject_is_in_the_runbook(subject: str) -> None:
     """One entry says what it means."""
     meant = [entry for entry, text in ENTRIES.items() if f"`{subject}`" in text.split("**Look.**")[0]]
     assert 1 == len(meant), f"{subject} is meant in {meant}"
 
 
-def test_rules_name_what_the_treasury_says() -> None:
-    """Each subject in a rule is one that a part of the treasury tells under."""
+def test_rules_name_what_is_said() -> None:
+    """Each subject in a rule is one that a part of the treasury or the settlement tells under."""
     named = {subject for text in re.findall(r'\{subject=~?"([^"]+)"\}', RULES) for subject in text.split("|")}
     assert len(named) > 3
     assert named <= set(TOLD)

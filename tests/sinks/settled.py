@@ -13,6 +13,7 @@ from domain.messages.ops import Alert
 from domain.messages.settlement import CustomerCorrection, CustomerFlow, CustomerTerms, Instrument, MatchedTrade
 from domain.settlement.links import GENESIS, linked
 from domain.streams.records import Outgoing
+from domain.templates.settlement import Told, customer_withdrawal
 from domain.topics import ALERTS
 from flows import ledger, settlement
 from operators.ledger import at_once
@@ -118,3 +119,10 @@ def tell_settlement(dsn: str, words: Iterable[Message] = WORDS) -> list[Outgoing
 def instrument(symbol: str) -> Instrument:
     """A first word on a symbol."""
     return BTC_USDT.model_copy(update={"symbol": symbol, "base": symbol.split("_", maxsplit=1)[0], "as_of": AFTER_MS})
+
+
+def refuse_posting(dsn: str) -> None:
+    """Have the books refuse what the settlement would never ask for: somebody takes out what is not there."""
+    asked = customer_withdrawal("by hand", "poor", "USDT", 10**6, Told(AFTER_MS, "settlement.flows/0", 99))
+    with closing(PostgresLedger(dsn, SETTLEMENT_SHARD, accounts=FIXED)) as books:
+        assert ["rejected"] == [str(verdict.outcome) for verdict in books.post([asked]).verdicts]

@@ -31,7 +31,16 @@ def summary(connection: Connection, readings: Sequence[Reading], tails: Mapping[
     tallies = ask(connection, "settlement_tallies")
     matched = newest_matched(tails)
     symbols = [_symbol(row, tallies, matched) for row in ask(connection, "settlement_symbols")]
-    return {"symbols": symbols, "refused": _by_reason(tallies, "trade"), **_counted(readings)}
+    refused = {"refused": _by_reason(tallies, "trade"), "not_booked": _not_booked(connection)}
+    return {"symbols": symbols, **refused, **_counted(readings)}
+
+
+def _not_booked(connection: Connection) -> dict[str, int]:
+    """Return how many postings the books have rejected, and how many have another body than the booked one."""
+    found: dict[str, int] = {}
+    for row in ask(connection, "settlement_not_booked"):
+        found[row["outcome"]] = found.get(row["outcome"], 0) + row["n"]
+    return found
 
 
 def _symbol(row: Mapping[str, Any], tallies: Rows, matched: Mapping[str, int]) -> Report:

@@ -26,7 +26,7 @@ from sinks.postgres import connect
 from sinks.queries import text_of as sql_of
 from tests.app.surroundings import open_database
 from tests.domain.settlement.played import CUSTOMERS
-from tests.sinks.settled import AFTER_MS, FORGED, UNKNOWN, WORDS, tell_settlement, trade
+from tests.sinks.settled import AFTER_MS, FORGED, UNKNOWN, WORDS, flow, refuse_posting, tell_settlement, trade
 
 pytestmark = pytest.mark.postgres
 
@@ -251,6 +251,17 @@ def test_a_status_is_what_counting_comes_to(dsn: str, settled: Rows) -> None:
     text = text_of(report)
     for words in ("the flow settlement does not run", "BTC_USDT", "unknown_symbol", "look at:", "residual"):
         assert words in text
+
+
+def test_what_the_books_refuse_is_seen(server: str) -> None:
+    """A posting that they reject is among what to look at."""
+    with open_database(server) as dsn:
+        migrate(dsn)
+        tell_settlement(dsn, WORDS[:20])
+        tell_settlement(dsn, [flow("p1", "deposit", 70)])
+        refuse_posting(dsn)
+        (found,) = [one for one in read_settlement(dsn)["attention"] if "by the books" in one]
+    assert "1 CUSTOMER_WITHDRAWAL rejected" in found
 
 
 def test_how_far_a_symbol_is_behind_is_seen_on_its_topic() -> None:

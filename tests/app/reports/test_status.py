@@ -112,7 +112,7 @@ def test_a_treasury_is_a_flow_once_it_was_heard_of(places: Places) -> None:
 
 def test_a_settlement_is_told_symbol_by_symbol(places: Places) -> None:
     """Nothing where none has run; then what is settled and refused, what waits, and whether its steps speak."""
-    nothing = {"symbols": [], "refused": {}, "open_orders": 0, "trades_waiting": 0}
+    nothing = {"symbols": [], "refused": {}, "not_booked": {}, "open_orders": 0, "trades_waiting": 0}
     assert nothing == read_status(places)["settlement"]
     assert "settlement" not in read_status(places)["flows"]
     tell_settlement(places.dsn)

@@ -1,4 +1,4 @@
-"""Buffers that somebody has to look at, for the pages that say what to ask then: each trouble once, as the sinks keep it."""
+"""Buffers and a settlement that somebody has to look at, for the pages that say what to ask then: each trouble once."""
 
 from contextlib import closing
 
@@ -16,6 +16,7 @@ from sinks.quarantine import QuarantineSink
 from sinks.treasury import PostgresTreasury
 from tests.app.reports.audit.buffers import fill_buffers, requests
 from tests.sinks.ledger.product import keep
+from tests.sinks.settled import refuse_posting, tell_settlement
 from tests.sinks.treasury_words import booked, failed, job, life
 
 HOUR_MS = 3_600_000
@@ -36,6 +37,8 @@ def tell_troubles(dsn: str) -> None:
     asked: ConversionRequest = next(request for request, _ in requests() if request.provider == "due")
     with closing(PostgresOutbox(dsn, lambda: asked.as_of)) as outbox:
         outbox.reserve(asked)
+    tell_settlement(dsn)
+    refuse_posting(dsn)
 
 
 def _jobs(at_ms: int) -> list[JobChange]:
