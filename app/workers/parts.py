@@ -150,8 +150,9 @@ def _opening(
 
 
 def of_singles(joints: Joints) -> ledger.Setup:
-    """How to book single postings: on a shard of their own, from where money may go on to the accounts of the chart."""
-    charted = {account.code: account.shard for account in chart_of(joints.settings)}
+    """How to book single postings: on a shard of their own, from where money may go on to the accounts of the chart, but for
+    those of the settlement, which hears of money by words of its own and would never book what is left to it here."""
+    charted = {one.code: one.shard for one in chart_of(joints.settings) if one.shard != SETTLEMENT_SHARD}
     part = partial(home_part, shard_of=lambda code: charted.get(code, SINGLES_SHARD), home=SINGLES_SHARD)
     return ledger.Setup(SINGLES_SHARD, _opening(joints, SINGLES_SHARD), [], LEDGER_WINDOW_MS, FOLLOWED, part)
 

@@ -60,3 +60,11 @@ def test_trades_are_spread_over_as_many_shards_as_the_settings_say() -> None:
     home = part and part(paid)
     assert home is not None
     assert ["2"] == list(json.loads(home.meta)["crosses"]["left"])
+
+
+def test_nothing_is_left_to_the_settlement() -> None:
+    """A posting on its accounts stays whole, and the ledger of single postings, which knows none of them, refuses it."""
+    part = of_singles(Joints(Settings(), NOWHERE, {}, lambda: False)).part
+    paid = transfer("k", "CUSTODY", "ANNA", "USD", 1, effective_at_ms=START_MS, source="s/0", source_offset=0, memo=None)
+    assert part is not None
+    assert paid == part(paid)
