@@ -186,8 +186,31 @@ LATER = (
     ),
     _of_treasury("net_window", "body", "SELECT body FROM treasury.net_window ORDER BY buffer, since"),
     _of_treasury("net_settlement", "body", "SELECT body FROM treasury.net_settlement ORDER BY until"),
+    *(
+        _of_treasury(
+            f"settlement_{name}",
+            "id body recorded_at_us",
+            f"""
+            SELECT id, body, (extract(EPOCH FROM recorded_at) * 1000000)::BIGINT AS recorded_at_us
+            FROM settlement.{name} ORDER BY {name}.id
+            """,  # noqa: S608 - named below
+        )
+        for name in ("instrument", "fee_schedule", "customer_terms")
+    ),
+    _of_treasury(
+        "settlement_refusal",
+        "body recorded_at_us",
+        """
+        SELECT jsonb_build_object(
+            'kind', kind, 'id', word_id, 'digest', encode(digest, 'hex'), 'source', source, 'offset', "offset", 'reason', reason,
+            'shortfall', shortfall::TEXT, 'word', body
+        ) AS body, (extract(EPOCH FROM recorded_at) * 1000000)::BIGINT AS recorded_at_us
+        FROM settlement.refusal ORDER BY refusal.source, refusal."offset", refusal.kind, refusal.word_id, refusal.digest
+        """,
+    ),
 )
-"""Tables that folders of the first version do not have, each row the message that it was made of; what is not there is empty."""
+"""Tables that folders of the first version do not have, each row the message that it was made of; what is not there is empty.
+What the settlement refused is kept with why."""
 
 MESSAGES = Kept("topics", tuple(map(column, ("topic", "partition", "offset", "at_ms", "key", "value"))))
 """A message as the broker gave it. There may be a folder for each topic; here is an empty file, so that there is always one."""

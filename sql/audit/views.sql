@@ -102,6 +102,29 @@ SELECT t.tx_id, t.batch_id, t.template, t.source, t.source_offset, t.meta ->> '$
     t.meta ->> '$.provider_tx_id' AS provider_tx_id
 FROM tx t WHERE t.template IN ('CONVERSION', 'BUFFER_TRANSFER') AND t.relation IS NULL;
 
+-- The settlement: what can be traded, as each word said it; what was refused, with its word; and what was booked of customers.
+CREATE OR REPLACE VIEW instrument AS
+SELECT said ->> '$.symbol' AS symbol, said ->> '$.base' AS base, CAST(said ->> '$.base_decimals' AS BIGINT) AS base_decimals,
+    said ->> '$.quote' AS quote, CAST(said ->> '$.quote_decimals' AS BIGINT) AS quote_decimals, said ->> '$.fees' AS fees,
+    CAST(said ->> '$.as_of' AS BIGINT) AS as_of_ms, said, recorded_at_us
+FROM later('settlement_instrument');
+CREATE OR REPLACE VIEW fee_schedule AS
+SELECT said ->> '$.fees' AS fees, said -> '$.levels' AS levels, said, recorded_at_us FROM later('settlement_fee_schedule');
+CREATE OR REPLACE VIEW unsettled AS
+SELECT said ->> '$.kind' AS kind, said ->> '$.id' AS id, said ->> '$.source' AS source, CAST(said ->> '$.offset' AS BIGINT) AS "offset",
+    said ->> '$.reason' AS reason, said -> '$.word' AS word, recorded_at_us
+FROM later('settlement_refusal');
+CREATE OR REPLACE VIEW matched AS
+SELECT t.tx_id, t.batch_id, t.source, t.source_offset, t.meta ->> '$.trade' AS trade_id, t.meta ->> '$.symbol' AS symbol,
+    CAST(t.meta ->> '$.sequence' AS BIGINT) AS sequence, t.meta ->> '$.hash' AS hash, t.meta ->> '$.buy_order' AS buy_order,
+    t.meta ->> '$.sell_order' AS sell_order
+FROM tx t WHERE t.template = 'TRADE_SETTLED' AND t.relation IS NULL;
+CREATE OR REPLACE VIEW customer_tx AS
+SELECT t.tx_id, t.batch_id, t.template, t.source, t.source_offset, t.meta ->> '$.name' AS name, t.meta ->> '$.user' AS customer
+FROM tx t
+WHERE t.relation IS NULL AND t.template IN ('ORDER_LOCKED', 'ORDER_UNLOCKED', 'CUSTOMER_DEPOSIT', 'CUSTOMER_WITHDRAWAL',
+    'CUSTOMER_DEBIT', 'CUSTOMER_TRANSFER', 'CUSTOMER_CORRECTED');
+
 -- The topics ---------------------------------------------------------------------------------------------------------------
 
 CREATE OR REPLACE VIEW message AS
@@ -153,6 +176,11 @@ WHERE t.topic IN ('venue.positions', 'venue.balances') AND (c.at_ms IS NULL OR t
 CREATE OR REPLACE VIEW passed_buffers AS
 SELECT min(least(gauge, as_of_us // 1000)) AS at_ms
 FROM gauge WHERE name = 'watermark_ms' AND step IN ('explain_conversions', 'book_buffers');
+
+-- How far the settlement had come.
+CREATE OR REPLACE VIEW passed_settlement AS
+SELECT min(least(gauge, as_of_us // 1000)) AS at_ms
+FROM gauge WHERE name = 'watermark_ms' AND step IN ('settle', 'book_settlement');
 
 -- When the messages of a partition begin: a broker forgets, and what came before is not looked for.
 CREATE OR REPLACE VIEW begun AS
@@ -210,3 +238,16 @@ SELECT
 FROM tx t
 LEFT JOIN tx r ON r.cause_tx_id = t.tx_id AND r.relation = 'reverses'
 WHERE t.template IN ('USER_BUYS_USD', 'USER_SELLS_USD') AND t.relation IS NULL;
+
+-- Trades in the order of their symbols: those that were settled, and those that were refused in their turn, each with the hash
+-- of the one before it as its message says. What was refused for one of three reasons never had its turn.
+CREATE OR REPLACE VIEW turn AS
+WITH taken AS (
+    SELECT m.trade_id, m.symbol, m.sequence, m.hash,
+        coalesce(t.said ->> '$.previous_hash', t.said ->> '$.trade.previous_hash') AS previous_hash
+    FROM matched m LEFT JOIN told t ON t.source = m.source AND t."offset" = m.source_offset
+    UNION ALL
+    SELECT id, word ->> '$.symbol', CAST(word ->> '$.sequence' AS BIGINT), word ->> '$.hash', word ->> '$.previous_hash'
+    FROM unsettled WHERE kind = 'trade' AND reason NOT IN ('wrong_hash', 'broken_link', 'sequence_taken')
+)
+SELECT trade_id, symbol, sequence, hash, max(previous_hash) AS previous_hash FROM taken GROUP BY ALL;

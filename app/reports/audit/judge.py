@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 
-from app.reports.audit import bodies, pairs, unread
+from app.reports.audit import bodies, customers, pairs, settled, unread
 from app.reports.audit.checks import BREACH, NOT_JUDGED, PASS, VIEWS, Check, Finding, carry_out, named_checks, order
 from domain.errors import ConfigError
 from sinks.archive.manifest import AGAIN, Opened, open_archive
@@ -20,7 +20,8 @@ FIRST = "settings pair by the rule `first`, which depends on the order of arriva
 
 def checks() -> list[Check]:
     """Return all checks there are, in the order of their invariants."""
-    return sorted([*named_checks(), bodies.CHECK, pairs.CHECK, unread.CHECK], key=order)
+    in_python = [module.CHECK for module in (bodies, pairs, unread, settled, customers)]
+    return sorted([*named_checks(), *in_python], key=order)
 
 
 def audit_folder(folder: Path) -> dict[str, Any]:

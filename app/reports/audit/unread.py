@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from app.reports.audit.checks import ROWS_MAX, Check, Row, rows_of
-from domain.topics import BY_NAME, OF_TREASURY
+from domain.topics import BY_NAME, OF_SETTLEMENT, OF_TREASURY
 from sinks.archive.parquet import Duck
 
 _READ = """
@@ -14,14 +14,16 @@ WHERE q.topic IS NULL AND m.at_ms < (SELECT at_ms FROM passed) AND NOT (m.topic 
         SELECT min(least(gauge, as_of_us // 1000)) FROM gauge WHERE name = 'watermark_ms' AND step = 'reconcile'
     ))
     AND (NOT list_contains(?, m.topic) OR m.at_ms < (SELECT at_ms FROM passed_buffers))
+    AND (NOT list_contains(?, m.topic) OR m.at_ms < (SELECT at_ms FROM passed_settlement))
 """
 """A tombstone on a topic that keeps the newest word of a key says that there is none. Statements, and all that is of the
-treasury, are read by flows of their own, which need not run."""
+treasury or of the settlement, are read by flows of their own, which need not run."""
+_OF_OTHERS = [[topic.name for topic in topics] for topics in (OF_TREASURY, OF_SETTLEMENT)]
 
 
 def _ask(opened: Duck) -> tuple[int, int, Sequence[Row]]:
     checked, rows = 0, list[Row]()
-    for topic, partition, offset, value in rows_of(opened, _READ, asked=[[topic.name for topic in OF_TREASURY]]):
+    for topic, partition, offset, value in rows_of(opened, _READ, asked=_OF_OTHERS):
         known = BY_NAME.get(topic)
         if known is None or known.direction == "out":
             continue

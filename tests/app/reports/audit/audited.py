@@ -1,5 +1,6 @@
 """Books to audit, the same every time: the recorded demo as the flows book it, with the orders that it tells of, the holds of an
-office beside it, buffers, what a person took back, what was refused, and a closed period; and the topics that all came from."""
+office beside it, buffers, a settlement, what a person took back, what was refused, and a closed period; and the topics that all
+came from."""
 
 from base64 import b64decode
 from collections.abc import Iterable, Iterator, Mapping
@@ -40,7 +41,7 @@ from sinks.migrations import migrate
 from sinks.outbox import PostgresOutbox
 from sinks.quarantine import QuarantineSink
 from tests.app.gauges import say
-from tests.app.reports.audit import buffers
+from tests.app.reports.audit import buffers, settled
 from tests.app.surroundings import open_database
 from tests.sinks.ledger.product import DEMO
 from tests.sinks.ledger.story import CHAIN_AGAIN, as_superuser
@@ -59,7 +60,7 @@ OFFICE = (
 POSTINGS = "ledger.postings"
 SEALED_UNTIL_MS = 1_795_613_670_000
 BATCH = 100
-STEPS = ("pair", "explain", "book", "book_singles", "explain_conversions", "book_buffers")
+STEPS = ("pair", "explain", "book", "book_singles", "explain_conversions", "book_buffers", "settle", "book_settlement")
 
 _TIMES = (
     b"""
@@ -113,6 +114,7 @@ def fill_books(dsn: str) -> None:
     _keep_quarantined(dsn)
     _decide(dsn)
     buffers.fill_buffers(dsn)
+    settled.fill_settlement(dsn)
     for request, words in buffers.requests():
         _live(dsn, CONVERSION, request, words)
     say(dsn, *(Gauge(step, f"{step}-00", "watermark_ms", FOREVER_MS) for step in STEPS))
@@ -248,6 +250,8 @@ def topics() -> Topics:
     for topic, message in (*said, *buffers.messages()):
         kept = told.setdefault(topic, {}).setdefault(0, [])
         kept.append(message._replace(offset=len(kept)))
+    for (topic, number), message in settled.messages():
+        told.setdefault(topic, {}).setdefault(number, []).append(message)
     asked = [*office_postings(), _asked("no trip", BUDGET, WAGES, 100_000)]
     lines = [posting.model_dump_json().encode() for posting in asked]
     told[POSTINGS] = {0: [RawMessage(number, NEXT_DAY_MS, None, line) for number, line in enumerate(lines)]}

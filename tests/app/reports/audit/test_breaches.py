@@ -518,6 +518,63 @@ IN_THE_DATABASE = {
             WHERE kind = 'conversion' AND state = 'failed' AND body ->> 'job_id' = {JOB} RETURNING client_id""",
         "T6_every_request_to_a_provider_has_its_job",
     ),
+    "a customer has more than anybody gave": Case(
+        """UPDATE ledger.balance SET settled_credit = settled_credit + 7 WHERE currency = 'DOT'
+           AND account_id = (SELECT account_id FROM ledger.account WHERE code = 'CUSTOMER/w1') RETURNING currency""",
+        "S1_every_asset_sums_to_zero",
+        ("I4_every_balance_is_the_sum_of_its_entries",),
+    ),
+    "a trade is neither settled nor refused": Case(
+        "DELETE FROM settlement.refusal WHERE kind = 'trade' AND reason = 'broken_link' RETURNING word_id",
+        "S2_every_trade_has_its_place",
+    ),
+    "a trade is settled as the number of another": Case(
+        """UPDATE ledger.tx SET meta = replace(meta::TEXT, '"sequence":14,', '"sequence":13,')::JSON
+           WHERE meta ->> 'trade' = 'BTC_USDT-14' RETURNING 'BTC_USDT/13'""",
+        "S2_every_trade_is_settled_once",
+        (BODIES, "S3_every_posting_of_a_trade_books_what_its_trade_says", "S5_every_symbol_follows_its_chain"),
+    ),
+    "an asset is told to be finer than it was": Case(
+        """UPDATE settlement.instrument SET body = jsonb_set(body, '{quote_decimals}', '17') WHERE symbol = 'DOT_ETH'
+           RETURNING 'late trade'""",
+        "S3_every_posting_of_a_trade_books_what_its_trade_says",
+        ("S4_every_posting_of_a_customer_books_what_was_told",),
+    ),
+    "a trade says that its buyer paid a fee at no rate": Case(
+        """UPDATE ledger.tx SET meta = replace(meta::TEXT, '"buyer_fee":54500', '"buyer_fee":54501')::JSON
+           WHERE meta ->> 'trade' = 'BTC_USDT-14' RETURNING tx_id""",
+        "S3_every_posting_of_a_trade_books_what_its_trade_says",
+        (BODIES,),
+    ),
+    "revenue went to the seller": Case(
+        """UPDATE ledger.entry e SET amount = e.amount + CASE a.code WHEN 'TRADING_REVENUE' THEN -1 ELSE 1 END
+           FROM ledger.account a WHERE a.account_id = e.account_id AND a.code IN ('TRADING_REVENUE', 'CUSTOMER/u0')
+           AND e.currency = 'USDT'
+           AND e.tx_id = (SELECT tx_id FROM ledger.tx WHERE meta ->> 'trade' = 'BTC_USDT-14') RETURNING e.tx_id""",
+        "S3_every_posting_of_a_trade_books_what_its_trade_says",
+        (
+            "I4_every_balance_is_the_sum_of_its_entries",
+            "I4_every_entry_says_the_balance_after_it",
+            "I4_every_sum_by_date_follows_from_entries",
+            *HASHES,
+            BODIES,
+        ),
+    ),
+    "a withdrawal has no answer": Case(
+        "DELETE FROM settlement.refusal WHERE word_id = 'f101' RETURNING word_id",
+        "S4_every_word_of_a_customer_is_booked_or_refused",
+    ),
+    "a trade took the lock of another order": Case(
+        """UPDATE ledger.tx SET meta = replace(meta::TEXT, '"buy_order":"o63"', '"buy_order":"o31"')::JSON
+           WHERE meta ->> 'trade' = 'BTC_USDT-14' RETURNING 'o31'""",
+        "S4_every_lock_goes_to_trades_or_back",
+        (BODIES, "S3_every_posting_of_a_trade_books_what_its_trade_says"),
+    ),
+    "a refused trade names another one before it": Case(
+        """UPDATE settlement.refusal SET body = jsonb_set(body, '{previous_hash}', to_jsonb(repeat('7', 32)))
+           WHERE kind = 'trade' AND word_id = 'BTC_USDT-15' RETURNING word_id""",
+        "S5_every_symbol_follows_its_chain",
+    ),
     "a policy is not kept": Case(
         "DELETE FROM treasury.policy WHERE body::JSONB ? 'rules' RETURNING version",
         "I12_every_decision_has_its_inputs_and_policy",
@@ -630,6 +687,49 @@ IN_THE_FOLDER = {
         turned("boris", "anna"),
         "T6_what_waits_for_approval_is_asked_for_when_others_agreed",
         "manual:c1",
+    ),
+    "a trade has another price": Message(
+        "trades.matched/0-0-50",
+        turned('"price":"109"', '"price":"108"', "25"),
+        "S3_every_posting_of_a_trade_books_what_its_trade_says",
+        "price",
+    ),
+    "a trade has another quantity": Message(
+        "trades.matched/0-0-50",
+        turned('"quantity":', '"quantity":1', "25"),
+        "S3_every_posting_of_a_trade_books_what_its_trade_says",
+        "is hashed to",
+    ),
+    "a trade that was told is another": Message(
+        "trades.matched/0-0-50",
+        turned('"trade_id":"BTC_USDT-15"', '"trade_id":"BTC_USDT-151"', "26"),
+        "S2_every_trade_has_its_place",
+        "BTC_USDT-151",
+    ),
+    "a deposit has another amount": Message(
+        "settlement.flows/0-0-49",
+        turned('"amount":', '"amount":1', "2"),
+        "S4_every_posting_of_a_customer_books_what_was_told",
+        "f4",
+    ),
+    "a deposit is another one": Message(
+        "settlement.flows/0-0-49",
+        turned('"id":"f4"', '"id":"f444"', "2"),
+        "S4_every_word_of_a_customer_is_booked_or_refused",
+        "f444",
+        ("S4_every_posting_of_a_customer_books_what_was_told",),
+    ),
+    "an order asks for another quantity": Message(
+        "orders.locks/0-0-117",
+        turned('"quantity":', '"quantity":1', "116"),
+        "S4_every_posting_of_a_customer_books_what_was_told",
+        "late sell",
+    ),
+    "whoever asked for a correction agreed to it": Message(
+        "gov.approvals/1-0-0",
+        turned("boris", "anna"),
+        "S4_every_posting_of_a_customer_books_what_was_told",
+        "fix:f1",
     ),
     "a message is no JSON": Message(
         "venue.orders/0-0-131", turned("{", "", "5"), "I1_every_unreadable_message_is_in_quarantine", "5"
