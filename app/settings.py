@@ -184,11 +184,15 @@ class Reconciling(Section):
 
 
 class Settlement(Section):
-    """How matched trades are settled; `ballast run settlement` does it."""
+    """How matched trades are settled, which `ballast run settlement` does, and how balances of customers are verified, which
+    `ballast run reconciling` does where the settlement has run."""
 
     batch_max: PositiveInt = Field(
         BATCH_MAX, description="so many postings are committed at once at most; while one batch is written the next gathers"
     )
+    sample: PositiveInt = Field(1000, description="so many customers are worked out from their history each time")
+    every_seconds: PositiveInt = Field(3600, description="customers are verified this often, one after the other")
+    zero_sum_seconds: PositiveInt = Field(30, description="what all have of each asset has to come to zero, this often")
 
 
 class Settings(BaseSettings):

@@ -30,6 +30,7 @@ from connectors.rounds import Build, RoundsSource
 from connectors.thresholds import ThresholdRounds
 from connectors.venue.gateway import START, Cursor, VenueGateway
 from connectors.venue.simulated.client import HttpExchange
+from connectors.verifying import Often, VerifyingRounds
 from domain.errors import ConfigError
 from domain.hedging.policy import Book
 from domain.ledger.accounts import SETTLEMENT_SHARD, TREASURY_SHARD, Account, chart
@@ -61,8 +62,10 @@ from sinks.reconciling import PostgresRecords
 from sinks.settlement import PostgresBooks
 from sinks.settlement import PostgresRecords as SettlementRecords
 from sinks.treasury import PostgresThresholds, PostgresTreasury
+from sinks.verifying import PostgresVerifies
 
 LEDGER_WINDOW_MS = 1000
+VERIFYING_POLL_MS = 1000
 BATCH_MESSAGES = 4096
 ARCHIVE_REST = timedelta(milliseconds=200)
 CLOCKS_MS = 60_000
@@ -234,7 +237,14 @@ def of_reconciling(joints: Joints) -> reconciling.Setup:
     """How accounts are compared with their statements, and where both are."""
     own = joints.settings.reconciling
     records = partial(PostgresRecords, joints.dsn)
-    return reconciling.Setup(own.every_seconds * 1000, now_ms(), own.how, records)
+    verifying = RoundsSource({"customers": partial(_verifying, joints)}, joints.stopping, VERIFYING_POLL_MS)
+    return reconciling.Setup(own.every_seconds * 1000, now_ms(), own.how, records, verifying)
+
+
+def _verifying(joints: Joints, cursor: int | None) -> VerifyingRounds:
+    own = joints.settings.settlement
+    often = Often(own.zero_sum_seconds * 1000, own.every_seconds * 1000, own.sample)
+    return VerifyingRounds(PostgresVerifies(joints.dsn), now_ms, often, cursor)
 
 
 def of_treasury(joints: Joints) -> treasury.Setup:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from bytewax.recovery import RecoveryConfig, init_db_dir
-from bytewax.testing import run_main
+from bytewax.testing import TestingSource, run_main
 
 from app.replay.replay import memory_edges
 from connectors.recorded import RecordedSource
@@ -61,8 +61,9 @@ def run(
     begins_ms: int = START_MS + CAME_MS,
     crash_at: int | None = None,
     recovery: Path | None = None,
+    verified: Sequence[Message] = (),
 ) -> Run:
-    """Run the flow over a tape of statements."""
+    """Run the flow over a tape of statements, and what is said of customers' balances beside it."""
     found = Run([], records or MemoryRecords(books))
     recorded = {KEY: tape(said)}
     edges = memory_edges(recorded, found.told, batch_size)
@@ -70,7 +71,9 @@ def run(
     def source(_topics: Sequence[Topic[Any]], _at_most: int | None) -> RecordedSource:
         return RecordedSource(recorded, batch_size, crash_at)
 
-    own = reconciling.Setup(EVERY_MS, begins_ms, How(lambda _: Rules(), 40 * DAY), lambda: found.records)
+    own = reconciling.Setup(
+        EVERY_MS, begins_ms, How(lambda _: Rules(), 40 * DAY), lambda: found.records, TestingSource(verified)
+    )
     config = None if recovery is None else RecoveryConfig(str(recovery))
     run_main(reconciling.flow(replace(edges, source=source), own), epoch_interval=timedelta(0), recovery_config=config)
     return found
@@ -158,3 +161,9 @@ def test_a_crash_loses_nothing_and_tells_nothing_else(tmp_path: Path) -> None:
     assert len(records.told) < len(whole.records.told)
     run(SAID, records=records, batch_size=1, recovery=recovery)
     assert whole.records.told == records.told
+
+
+def test_what_is_wrong_with_balances_of_customers_is_told() -> None:
+    """As it was found beside the flow, whether a statement comes or not."""
+    wrong = Alert(id="a1", severity="critical", subject="settlement_mismatch", text="u1 has too much", as_of=START_MS)
+    assert [wrong] == run([], verified=[wrong]).messages(Alert)

@@ -1,3 +1,3 @@
-"""How settlement stands, its balances, trades and refusals page by page, what people have it do, and what of its promises is
-broken: for `ballast settlement`, `ballast status`, metrics, and the checks of a demo. Read-only, but for what people say.
+"""How settlement stands, its balances, trades and refusals page by page, what people have it do, what of its promises is broken,
+and balances of customers worked out again from their history: for `ballast settlement`, `ballast status`, metrics and the demo.
 """
