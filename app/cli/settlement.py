@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.options import Config, Json, time_of
+from app.cli.settlement_verify import verify
 from app.cli.showing import show
 from app.settings import Settings, read_settings
 from domain.errors import ConfigError
@@ -23,6 +24,7 @@ settlement_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+settlement_app.command("verify")(verify)
 
 By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who says so; left out: who is logged in.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why, in words; it is kept.")]

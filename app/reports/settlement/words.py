@@ -19,7 +19,7 @@ REMEDIES: Mapping[str, str] = {
     "unknown_fees": f"tell of the fees that the symbol names on settlement.fees, {_REPLAY}",
     "customer_frozen": f"tell of the customer as active on settlement.customers, if that is so, {_REPLAY}",
     "level_too_low": f"tell of the customer's level on settlement.customers, if it is wrong, {_REPLAY}",
-    "unknown_order": f"{_ORDERS}, of the same customer, symbol and side; once its lock is there: ballast settlement replay TRADE_ID",
+    "unknown_order": f"{_ORDERS}, of the same customer, symbol and side; once its lock is there: {_LATER}",
     "beyond_limit": f"{_ORDERS}, at a price within their limits; if an order's limit was told wrong, lock it anew, {_REPLAY}",
     "beyond_order": f"{_ORDERS}, for no more than what is left of them",
     "off_tick": f"the price is between two steps; if the tick is told wrong, tell of the right one, {_REPLAY}",
