@@ -1,6 +1,7 @@
 """Collecting the chain of one thing out of Postgres: what led to it, and what it led to.
 
     message, leg → user trade → the first hedge decision that counted it → order or transfer → what was booked of it
+    lock of an order → trades that it pays for, each of two orders → what of it is unlocked
     decision about a buffer → job → what was asked of providers, one attempt after the other → what was booked of it
 
 Backwards a decision leads to what changed the liability since the last one that was not held, of which ten are named. Of legs
@@ -12,6 +13,7 @@ was none is told too.
 from app.reports.explain.graph import Edge, Explained, Key, Node
 from app.reports.explain.hops import Hop, causes, effects
 from app.reports.explain.records import FINDERS, Records, Watched, rows
+from app.reports.explain.settlement import posting_ids
 from domain.errors import BallastError
 from domain.templates.buffers import flow_id as buffer_flow_id
 from domain.templates.cash_flows import cash_flow_id
@@ -31,7 +33,8 @@ def explain(dsn: str, watched: Watched, name: str) -> Explained:
     if not asked:
         msg = (
             f"nothing on record has the id {name!r}; an id is that of a leg, a transaction, a decision, an order, a transfer, "
-            "a fill, a line of cash, a flow of a buffer or a job, "
+            "a fill, a line of cash, a flow of a buffer or a job, of a matched trade, an order or a flow of a customer, "
+            "or is a symbol and a number, such as BTC_USDT/17, "
             "or names a message as topic/partition/offset, such as dealer.transactions/0/17"
         )
         raise BallastError(msg)
@@ -52,7 +55,8 @@ class _Chain:
         """Find all that has this id, or that a venue calls so, and follow each both ways; returns what was found."""
         venues = [row["venue"] for row in rows(self._records, "look_venues")]
         outside = [id_of(venue, name) for venue in venues for id_of in (fill_id, position_id, cash_flow_id)]
-        outside += [buffer_flow_id(name)]
+        outside += [buffer_flow_id(name), *posting_ids(name)]
+        outside += [row["tx_id"] for row in rows(self._records, "look_settled", id=name)]
         found = [self._find(kind, name) for kind in FINDERS] + [self._find("transaction", one) for one in outside]
         asked = [node for node in found if node is not None]
         for node in asked:

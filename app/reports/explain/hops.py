@@ -6,12 +6,15 @@ from typing import NamedTuple
 
 from app.reports.explain.graph import Node
 from app.reports.explain.records import Records, is_sum, place_of, rows
+from app.reports.explain.settlement import LEAVES, PAYS, lock_of, orders_of
+from domain.ids import timeless_id
 from domain.messages.dealer import DealerTransaction
 from domain.messages.fields import Message
 from domain.messages.venue import CashFlow, Fill
 from domain.templates.cash_flows import cash_flow_id
 from domain.templates.exchange_position import fill_id, position_id
 from domain.templates.rebooking import rebooking_id
+from domain.templates.settlement import ORDER_UNLOCKED, trade_id
 from domain.times import ms_of
 from domain.topics import BY_NAME
 from operators.streams.decode import parser
@@ -81,6 +84,8 @@ def _causes_of_transaction(records: Records, transaction: Node) -> Hops:
         yield Hop("is booked after all by", "rejection", meta["rebooks"])
     if "event_id" in meta and transaction.id != fill_id(meta["venue"], meta["event_id"]):
         yield Hop("moves the position by", "transaction", fill_id(meta["venue"], meta["event_id"]))
+    for word, posting in orders_of(transaction.facts["template"], meta):
+        yield Hop(word, "transaction", posting)
     asked = meta.get("client_order_id") or meta.get("client_id")
     if asked:
         yield Hop("is booked as", "request", asked)
@@ -149,9 +154,31 @@ def _effects_of_transaction(records: Records, transaction: Node) -> Hops:
         yield from _counting(records, transaction, book, account, currency)
     if "event_id" in meta and transaction.id != position_id(meta["venue"], meta["event_id"]):
         yield Hop("moves the position by", "transaction", position_id(meta["venue"], meta["event_id"]))
+    yield from _of_order(records, transaction)
     for row in rows(records, "look_related", tx_id=transaction.id):
         if not row["came_before"]:
             yield Hop(RESOLVED[row["relation"]], "transaction", row["tx_id"])
+
+
+def _of_order(records: Records, transaction: Node) -> Hops:
+    """Yield the trades that a lock pays for, and what of it is unlocked."""
+    lock = lock_of(transaction.facts["template"], transaction.facts["meta"])
+    if lock is not None:
+        account, order = lock
+        for row in rows(records, "look_order_parts", account=account, id=order):
+            yield Hop(PAYS, "transaction", row["tx_id"])
+        yield Hop(LEAVES, "transaction", timeless_id(ORDER_UNLOCKED, order))
+
+
+def _causes_of_refusal(_records: Records, refusal: Node) -> Hops:
+    for row in refusal.facts["refusals"]:
+        yield Hop("led to", "message", f"{row['source']}/{row['source_offset']}")
+
+
+def _effects_of_refusal(_records: Records, refusal: Node) -> Hops:
+    for row in refusal.facts["refusals"]:
+        if row["kind"] == "trade":
+            yield Hop("is settled after all by", "transaction", trade_id(row["word_id"]))
 
 
 def _counting(records: Records, transaction: Node, book: str, account: str, currency: str) -> Hops:
@@ -199,6 +226,7 @@ CAUSES: dict[str, Callable[[Records, Node], Hops]] = {
     "rejection": _causes_of_booking,
     "decision": _causes_of_decision,
     "job": _causes_of_job,
+    "refusal": _causes_of_refusal,
 }
 EFFECTS: dict[str, Callable[[Records, Node], Hops]] = {
     "message": _effects_of_message,
@@ -207,4 +235,5 @@ EFFECTS: dict[str, Callable[[Records, Node], Hops]] = {
     "rejection": _effects_of_rejection,
     "decision": _effects_of_decision,
     "job": _effects_of_job,
+    "refusal": _effects_of_refusal,
 }

@@ -8,6 +8,7 @@ from uuid import UUID
 from app.reports.explain.buffers import BUFFER, buffer_reasons
 from app.reports.explain.graph import Facts, Node
 from app.reports.explain.reasons import policy_of, reasons
+from app.reports.explain.settlement import remedy
 from app.reports.quarantine import shown, sorted_by_use
 from app.reports.tables import plain_rows
 from domain.ledger.accounts import LIABILITY
@@ -163,6 +164,14 @@ def is_sum(records: Records, account: str) -> bool:
     return any(row["is_summary"] for row in rows(records, "look_sum", account=account))
 
 
+def find_unsettled(records: Records, name: str) -> Node | None:
+    """Return what the settlement refused under a name, or as a number of a symbol, with what can be done about each."""
+    found = rows(records, "look_unsettled", id=name)
+    return (
+        Node("refusal", name, {"refusals": [{**row, "remedy": remedy(row["reason"])} for row in found]}) if found else None
+    )
+
+
 FINDERS: dict[str, Callable[[Records, str], Node | None]] = {
     "message": find_message,
     "leg": find_leg,
@@ -171,5 +180,6 @@ FINDERS: dict[str, Callable[[Records, str], Node | None]] = {
     "decision": find_decision,
     "request": find_request,
     "job": find_job,
+    "refusal": find_unsettled,
 }
 """By kind; what is found as a request is an order, a transfer, a conversion or a request to let go of one."""

@@ -22,6 +22,9 @@ BACK = {
     "is booked as": "is booked of",
     "moves the position by": "moves the position after",
     "is booked after all by": "books after all",
+    "pays for": "is paid out of",
+    "is unlocked by": "unlocks what is left of",
+    "is settled after all by": "settles after all",
     "is reversed by": "reverses",
     "is captured by": "captures",
     "is voided by": "voids",
@@ -117,6 +120,12 @@ def _rejection(facts: Facts) -> str:
     return f"{facts['template']}, rejected by the ledger as {facts['reason']}"
 
 
+def _refusal(facts: Facts) -> str:
+    *_, last = facts["refusals"]
+    number = f", {last['symbol']} {last['sequence']}" if last["sequence"] is not None else ""
+    return f"the {last['kind']} was refused as {last['reason']}{number}"
+
+
 def _job(facts: Facts) -> str:
     much = whole(facts["amount"], facts["source_currency"])
     how = facts["state"] + (f" by {facts['provider']}" if facts["provider"] else "")
@@ -152,6 +161,7 @@ HEADLINES: dict[str, Callable[[Facts], str]] = {
     "transaction": _transaction,
     "rejection": _rejection,
     "decision": _decision,
+    "refusal": _refusal,
 }
 
 # All that is known of each kind -----------------------------------------------------------------------------------------
@@ -184,6 +194,13 @@ def _transaction_details(facts: Facts) -> Lines:
 def _rejection_details(facts: Facts) -> Lines:
     for entry in facts["entries"]:
         yield f"{entry['account']} {entry['amount']} {unit_of(entry['currency'])}"
+
+
+def _refusal_details(facts: Facts) -> Lines:
+    for one in facts["refusals"]:
+        short = f", {one['shortfall']} smallest units too little" if one["shortfall"] is not None else ""
+        yield f"{one['kind']} at {one['source']}/{one['source_offset']}, as of {one['as_of']}: {one['reason']}{short}"
+        yield f"to do: {one['remedy']}"
 
 
 def _job_details(facts: Facts) -> Lines:
@@ -257,6 +274,7 @@ DETAILS: dict[str, Callable[[Facts], Lines]] = {
     "transaction": _transaction_details,
     "rejection": _rejection_details,
     "decision": _decision_details,
+    "refusal": _refusal_details,
 }
 
 

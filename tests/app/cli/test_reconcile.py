@@ -8,9 +8,11 @@ import pytest
 
 from domain.times import parse_ms
 from sinks.ledger.writer import PostgresLedger
+from tests.app.reports.audit.settled import fill_settlement
 from tests.app.reports.test_reconciling import ACCOUNTS, POSTED
 from tests.app.surroundings import Running, assert_one_sentence, running_flows
 from tests.domain.reconciling.test_statements import CSV
+from tests.sinks.test_verifying import turn
 from tests.waiting import until
 
 pytestmark = [pytest.mark.broker, pytest.mark.postgres]
@@ -21,7 +23,8 @@ OF = ("--source", "bank:first", "--account", "CASH/first")
 @pytest.fixture(scope="module")
 def running() -> Iterator[Running]:
     """The flow by itself, over a ledger with three postings."""
-    with running_flows(["reconciling"], {"BALLAST_RECONCILING__EVERY_SECONDS": "2"}) as running:
+    every = {"BALLAST_RECONCILING__EVERY_SECONDS": "2", "BALLAST_SETTLEMENT__ZERO_SUM_SECONDS": "1"}
+    with running_flows(["reconciling"], every) as running:
         with closing(PostgresLedger(running.dsn, 0, accounts=ACCOUNTS)) as ledger:
             ledger.post(POSTED)
         yield running
@@ -65,3 +68,16 @@ def test_a_statement_is_compared_when_it_comes_and_again_and_again(running: Runn
 def test_the_flow_says_that_it_is_well(running: Running) -> None:
     """To whoever watches over it."""
     until(lambda: running.ballast("status", "--health", "--flow", "reconciling").code == 0, "a word of the flow")
+
+
+def test_a_balance_of_a_customer_that_is_turned_is_found(running: Running) -> None:
+    """By the sums, while the flow runs, without anybody asking: an alert names the customer, and a job has it on record."""
+    fill_settlement(running.dsn)
+    turn(running.dsn, "CUSTOMER/w2", 7)
+    found = "SELECT text FROM treasury.alert WHERE subject = 'settlement_mismatch' AND text LIKE 'w2 has %'"
+    with psycopg.connect(running.dsn, autocommit=True) as connection:
+        until(lambda: connection.execute(found).fetchone() is not None, "an alert that names the customer")
+        jobs = connection.execute(
+            "SELECT kind, errors, residuals FROM settlement.v_reconciliation WHERE errors > 0"
+        ).fetchall()
+    assert ("continuous", 1, {"ETH": 7}) in jobs
