@@ -43,12 +43,16 @@ WRITES = {
     """,
     "ballast_executor": """
         treasury.alert INSERT, treasury.buffer_level INSERT, treasury.buffer_level UPDATE, treasury.conversion_job INSERT,
-        treasury.conversion_job UPDATE, treasury.conversion_job_change INSERT, treasury.decision INSERT,
-        treasury.gauge INSERT, treasury.gauge UPDATE, treasury.leg_refusal INSERT, treasury.net_settlement INSERT,
+        treasury.conversion_job UPDATE, treasury.conversion_job_change INSERT, settlement.customer_terms INSERT,
+        treasury.decision INSERT, settlement.fee_schedule INSERT,
+        treasury.gauge INSERT, treasury.gauge UPDATE, settlement.instrument INSERT, treasury.leg_refusal INSERT,
+        treasury.net_settlement INSERT,
         treasury.net_settlement UPDATE, treasury.net_window INSERT, treasury.net_window UPDATE, treasury.policy INSERT,
         treasury.provider INSERT, treasury.provider_health INSERT, treasury.provider_health UPDATE,
         treasury.quarantine INSERT, treasury.recon_break INSERT, treasury.recon_break UPDATE, treasury.recon_match INSERT,
-        treasury.recon_match UPDATE, treasury.recon_report INSERT, treasury.request INSERT, treasury.request UPDATE,
+        treasury.recon_match UPDATE, treasury.recon_report INSERT, settlement.reconciliation_error INSERT,
+        settlement.reconciliation_error UPDATE, settlement.reconciliation_job INSERT, settlement.refusal INSERT,
+        treasury.request INSERT, treasury.request UPDATE,
         treasury.request_change INSERT, treasury.statement INSERT, treasury.threshold INSERT
     """,
 }
