@@ -47,7 +47,7 @@ def read_refused(dsn: str, asked: Refused, after: str | None, limit: int) -> Rep
 
 def _with_remedy(row: Mapping[str, Any]) -> Report:
     told = {name: plain(value) for name, value in row.items() if name != "key"}
-    remedy = "nothing: it is settled" if row["is_settled"] else remedy_of(row["reason"])
+    remedy = "nothing: it is settled" if row["is_settled"] else remedy_of(row["reason"], row["kind"])
     return {**told, "remedy": remedy}
 
 

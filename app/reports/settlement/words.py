@@ -9,7 +9,8 @@ from domain.times import datetime_of
 Report = dict[str, Any]
 
 _REPLAY = "then: ballast settlement replay TRADE_ID"
-_AGAIN = "it can be told again under a new id"
+_LATER = "then tell it again, with the time of then"
+_AGAIN = "it can be told again, with the time of then"
 _ORDERS = "have the exchange explain the trade: it may only match orders that are locked here"
 
 REMEDIES: Mapping[str, str] = {
@@ -19,8 +20,8 @@ REMEDIES: Mapping[str, str] = {
     "unknown_fees": f"tell of the fees that the symbol names on settlement.fees, {_REPLAY}",
     "customer_frozen": f"tell of the customer as active on settlement.customers, if that is so, {_REPLAY}",
     "level_too_low": f"tell of the customer's level on settlement.customers, if it is wrong, {_REPLAY}",
-    "unknown_order": f"{_ORDERS}, of the same customer, symbol and side; once its lock is there: {_LATER}",
-    "beyond_limit": f"{_ORDERS}, at a price within their limits; if an order's limit was told wrong, lock it anew, {_REPLAY}",
+    "unknown_order": f"{_ORDERS}, of the same customer, symbol and side; once they are, {_REPLAY}",
+    "beyond_limit": f"{_ORDERS}, at a price within their limits; it stays refused while its orders are what they are",
     "beyond_order": f"{_ORDERS}, for no more than what is left of them",
     "off_tick": f"the price is between two steps; if the tick is told wrong, tell of the right one, {_REPLAY}",
     "off_lot": f"the quantity is between two steps; if the lot is told wrong, tell of the right one, {_REPLAY}",
@@ -28,7 +29,7 @@ REMEDIES: Mapping[str, str] = {
     "worthless": "it costs nothing at all; have the exchange name a quantity and a price that cost something",
     "too_large": "it costs more than the books can hold; have the exchange name a smaller quantity",
     "self_trade": "buyer and seller are one customer, so nothing is to be moved; have the exchange prevent it",
-    "lock_too_small": f"the buyer's order locked too little by the shortfall; find out why, lock it anew, {_REPLAY}",
+    "lock_too_small": f"the buyer's order locked too little by the shortfall, so it cannot be paid; {_ORDERS}",
     "fee_over_proceeds": f"the seller's fee is more than the proceeds; tell of the right fees on settlement.fees, {_REPLAY}",
     "trade_id_taken": "another trade has this id and is settled; have the exchange send this one under an id of its own",
     "wrong_hash": "it never had its turn: its hash is not that of its fields; have the exchange send the right one",
@@ -50,9 +51,17 @@ REMEDIES: Mapping[str, str] = {
 """What to do about a word that was refused, by its reason."""
 
 
-def remedy_of(reason: str) -> str:
-    """Return what to do about a word that was refused for a reason."""
-    return REMEDIES.get(reason, "nobody has written down what to do; see docs/settlement.md")
+_OF_KIND: Mapping[tuple[str, str], str] = {
+    ("unlock", "unknown_order"): "the order has ended already, or was never locked, so nothing is left to unlock",
+}
+
+
+def remedy_of(reason: str, kind: str = "trade") -> str:
+    """Return what to do about a word that was refused for a reason; trades alone are replayed, others are told again."""
+    known = _OF_KIND.get((kind, reason)) or REMEDIES.get(
+        reason, "nobody has written down what to do; see docs/settlement.md"
+    )
+    return known if kind in ("trade", "replay") else known.replace(_REPLAY, _LATER)
 
 
 def refused_rows(rows: Iterable[Mapping[str, Any]]) -> list[Report]:

@@ -55,6 +55,14 @@ def test_every_reason_has_a_remedy(reason: str) -> None:
     assert remedy_of(reason).strip()
 
 
+def test_trades_alone_are_replayed() -> None:
+    """A word of another kind is told again, and an order that nobody knows is not unlocked."""
+    assert "ballast settlement replay" in remedy_of("unknown_symbol")
+    assert "tell it again, with the time of then" in remedy_of("unknown_symbol", "lock")
+    assert [] == [reason for reason in REMEDIES if "replay TRADE_ID" in remedy_of(reason, "lock")]
+    assert "nothing is left to unlock" in remedy_of("unknown_order", "unlock")
+
+
 def test_no_remedy_is_for_a_reason_that_is_never_given() -> None:
     """The table has nothing that the code does not say."""
     assert set() == REMEDIES.keys() - FOUND - OF_BOOKS
