@@ -5,6 +5,7 @@ others down, and the group starts again from what was saved.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -105,7 +106,9 @@ class Group:
 
     def stop(self) -> list[int]:
         """Ask all processes to stop, wait, and return their exit codes."""
-        for process in self._processes:
-            if process.poll() is None:
-                process.terminate()
-        return [ended(process, STOP_TIMEOUT_SECONDS) for process in self._processes]
+        asked = [process for process in self._processes if process.poll() is None]
+        for process in asked:
+            process.terminate()
+        codes = [(process, ended(process, STOP_TIMEOUT_SECONDS)) for process in self._processes]
+        # One that ends by the signal itself was asked before it could listen, and had begun nothing.
+        return [0 if process in asked and code == -signal.SIGTERM else code for process, code in codes]

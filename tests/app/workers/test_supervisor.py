@@ -29,12 +29,13 @@ except FileNotFoundError:
     pass
 if sys.argv[1] == "polite":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-else:
+elif sys.argv[1] == "deaf":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 open(f"ready-{name}", "w").close()
 time.sleep(3600)
 """
-"""Stands where the worker is: ends with the code in the file `code-N` if there is one, and waits for SIGTERM otherwise."""
+"""Stands where the worker is: ends with the code in the file `code-N` if there is one, and waits for SIGTERM otherwise, with or
+without listening for it."""
 
 
 class Bench:
@@ -171,6 +172,14 @@ def test_a_worker_that_does_not_listen_is_killed(bench: Bench, monkeypatch: pyte
     group.start()
     until((bench.folder / "ready-0").exists, "the process")
     assert [-signal.SIGKILL] == group.stop()
+
+
+def test_one_that_is_stopped_before_it_listens_has_ended_well(bench: Bench) -> None:
+    """It had begun nothing that it could have left undone."""
+    group = Group("early", 1, {}, bench.folder / "log")
+    group.start()
+    until((bench.folder / "ready-0").exists, "a start")
+    assert [0] == group.stop()
 
 
 def test_workers_get_the_settings_that_were_read(bench: Bench, group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
