@@ -110,51 +110,48 @@ class Traders:
     def beat(self) -> Order:
         """Return the next order."""
         self._beat += 1
-        traded = TRADED[self._draw(len(TRADED), "symbol")]
+        traded = TRADED[self.lot(len(TRADED), "symbol")]
         cents = self._wandered(traded)
-        customer = CUSTOMERS[self._draw(len(CUSTOMERS), "who")]
-        side: Side = "buy" if is_poor(customer) or self._draw(2, "side") else "sell"
-        is_hasty = is_poor(customer) and self._draw(1000, "hasty") < HASTY_PER_THOUSAND
-        off_ppm = self._draw(2 * SPREAD_PPM, "limit") - SPREAD_PPM
+        customer = CUSTOMERS[self.lot(len(CUSTOMERS), "who")]
+        side: Side = "buy" if is_poor(customer) or self.lot(2, "side") else "sell"
+        is_hasty = is_poor(customer) and self.lot(1000, "hasty") < HASTY_PER_THOUSAND
+        off_ppm = self.lot(2 * SPREAD_PPM, "limit") - SPREAD_PPM
         # Who is in a hurry takes any price.
         limit = Decimal(cents + cents * (3 * SPREAD_PPM if is_hasty else off_ppm) // PPM) / 100
-        quantity = (1 + self._draw(LOTS_MAX, "quantity")) * traded.lot
+        quantity = (1 + self.lot(LOTS_MAX, "quantity")) * traded.lot
         return Order(f"{self._run}-o{self._beat:06d}", customer, traded.symbol, side, limit, quantity, is_hasty)
 
     def flow(self, at_ms: int) -> CustomerFlow | None:
         """Return what money comes, goes or moves in this beat, if any."""
-        if self._draw(1000, "flow") >= FLOWS_PER_THOUSAND:
+        if self.lot(1000, "flow") >= FLOWS_PER_THOUSAND:
             return None
-        kind = KINDS[self._draw(len(KINDS), "kind")]
+        kind = KINDS[self.lot(len(KINDS), "kind")]
         # What is taken by force is taken from the poor, so that debts are seen.
-        customer = CUSTOMERS[0 if kind == "debit" else self._draw(len(CUSTOMERS), "whose")]
+        customer = CUSTOMERS[0 if kind == "debit" else self.lot(len(CUSTOMERS), "whose")]
         others = [one for one in CUSTOMERS if one != customer]
         return CustomerFlow(
             id=f"{self._run}-f{self._beat:06d}",
             customer=customer,
             asset="USDT",
-            amount=(1 + self._draw(LARGEST[kind], "amount")) * UNITS["USDT"],
+            amount=(1 + self.lot(LARGEST[kind], "amount")) * UNITS["USDT"],
             kind=kind,
-            to=others[self._draw(len(others), "to")] if kind == "transfer" else None,
+            to=others[self.lot(len(others), "to")] if kind == "transfer" else None,
             as_of=at_ms,
         )
 
     def cancels(self) -> int | None:
         """Return a number that chooses an order to be cancelled in this beat; None for none."""
-        return self._draw(1 << 32, "which") if self._draw(1000, "cancel") < CANCELS_PER_THOUSAND else None
-
-    def lot(self, below: int, what: str) -> int:
-        """Return a number below `below` that this beat draws for `what`."""
-        return self._draw(below, what)
+        return self.lot(1 << 32, "which") if self.lot(1000, "cancel") < CANCELS_PER_THOUSAND else None
 
     def _wandered(self, traded: Traded) -> int:
         before = self._cents[traded.symbol]
-        step = before * (self._draw(2 * DRIFT_PPM + 1, "drift") - DRIFT_PPM) // PPM
+        step = before * (self.lot(2 * DRIFT_PPM + 1, "drift") - DRIFT_PPM) // PPM
         # It is drawn back to where it began, so that it never comes near zero.
         self._cents[traded.symbol] = before + step + (traded.price_cents - before) // 200
         return self._cents[traded.symbol]
 
-    def _draw(self, below: int, what: str) -> int:
+    def lot(self, below: int, what: str) -> int:
+        """Return a number below `below` that this beat draws for `what`."""
         return draw(self._seed, below, what, f"trader {self._beat}")
 
 

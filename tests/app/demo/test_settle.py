@@ -6,6 +6,7 @@ from contextlib import closing
 import pytest
 
 from app.demo import settle
+from app.demo.demo import RUN
 from app.demo.settle import Look, look, settled, wait_until_settled
 from app.places.places import prepare
 from app.reports.gauges import STEPS
@@ -20,8 +21,8 @@ from sinks.postgres import connect
 from tests.app.gauges import say
 
 SINCE_MS = 1_700_000_000_000
-RUN = (*STEPS["everything"], *STEPS["treasury"])
-ALL_PAST = dict.fromkeys(RUN, SINCE_MS + 1)
+ALL = tuple(step for flow in RUN for step in STEPS[flow])
+ALL_PAST = dict.fromkeys(ALL, SINCE_MS + 1)
 SEEN = {"USER_BUYS_USD posted": 7, "order filled": 1}
 QUIET = Look(SINCE_MS + 900, 0, ALL_PAST, {}, SEEN)
 
