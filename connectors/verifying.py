@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from connectors.rounds import Round
-from domain.messages.fields import Message
+from domain.messages.ops import Alert
 from domain.settlement.verifying import Residual, Verifies, alerts
 
 
@@ -29,9 +29,9 @@ class VerifyingRounds:
         self._due_ms, self._sums_due_ms = due_ms or 0, 0
         self._residuals: Sequence[Residual] = ()
 
-    def round(self) -> Round[Message, int]:
+    def round(self) -> Round[Alert, int]:
         """Look at all sums, and at some customers, when they are due."""
-        at_ms, told = self._now_ms(), list[Message]()
+        at_ms, told = self._now_ms(), list[Alert]()
         if at_ms >= self._sums_due_ms:
             self._sums_due_ms = at_ms + self._often.zero_sum_ms
             told += self._sums(at_ms)
@@ -40,7 +40,7 @@ class VerifyingRounds:
             told += alerts(self._verifies.verify("hourly", self._verifies.next_customers(self._often.sample)), at_ms)
         return Round(told, self._due_ms)
 
-    def _sums(self, at_ms: int) -> Sequence[Message]:
+    def _sums(self, at_ms: int) -> Sequence[Alert]:
         """Look for who has what is too much; the same sums as before say nothing new."""
         residuals, before = self._verifies.residuals(), self._residuals
         self._residuals = residuals

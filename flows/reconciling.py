@@ -14,7 +14,7 @@ from bytewax.dataflow import Dataflow, Stream
 from bytewax.inputs import Source
 
 from domain import topics
-from domain.messages.fields import Message
+from domain.messages.ops import Alert
 from domain.reconciling.records import How, Records
 from domain.reconciling.schedule import Schedule
 from flows.edges import Edges, Told, tell
@@ -38,15 +38,15 @@ class Setup:
     begins_ms: int
     how: How
     open_records: Callable[[], Records]
-    verifying: Source[Message]
+    verifying: Source[Alert]
 
 
-def build(raw: Raw, heard: Stream[Message], own: Setup) -> Told:
+def build(raw: Raw, heard: Stream[Alert], own: Setup) -> Told:
     """Compare what `raw` brings with the books, and tell what was `heard` of customers' balances."""
     statements = read(raw, topics.RECON_STATEMENTS)
     kind = Kind(Schedule.version, partial(Schedule, own.every_ms, own.begins_ms))
     due = machine("reconcile", statements.good, SCHEDULES, lambda _: "", kind)
-    said = op.map("verified", heard, lambda message: outgoing(message, getattr(message, "as_of")))  # noqa: B009
+    said = op.map("verified", heard, lambda alert: outgoing(alert, alert.as_of))
     return tell("reconciling", [reconciled("compare", due, own.open_records, own.how)], [statements], {}, said)
 
 

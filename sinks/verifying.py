@@ -46,7 +46,7 @@ _NEXT = """
 ) ORDER BY customer LIMIT %(most)s
 """
 _PAIRS = """
-SELECT DISTINCT ON (symbol) symbol, base, base_decimals, quote, quote_decimals FROM settlement.instrument ORDER BY symbol, id
+SELECT symbol, base, base_decimals, quote, quote_decimals FROM settlement.v_instruments
 """
 _STORED = """
 SELECT a.code, b.currency, b.settled_debit - b.settled_credit FROM ledger.account a JOIN ledger.balance b USING (account_id)

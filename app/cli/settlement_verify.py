@@ -22,7 +22,7 @@ def verify(
     """Work balances out again from history, and compare them with what is stored and with what its entries add up to.
 
     What is wrong is recorded with the correction that would mend it, and nothing is changed. One person asks for a correction on
-    settlement.corrections (ballast produce settlement.corrections), another one agrees (ballast treasury approve ID). The exit
+    settlement.corrections (ballast settlement correct), another one agrees (ballast settlement approve ID). The exit
     code is 1 when something is wrong. Amounts are in smallest units.
 
     Example: ballast settlement verify u1 --json

@@ -43,8 +43,13 @@ def _non_zero(value: int) -> int:
     return value
 
 
+def _plain(value: Decimal) -> str:
+    """Write a decimal without an exponent, as it has to be written to be read."""
+    return format(value, "f")
+
+
 DecimalText = Annotated[
-    Decimal, BeforeValidator(_parse_decimal, json_schema_input_type=str), PlainSerializer(str, return_type=str)
+    Decimal, BeforeValidator(_parse_decimal, json_schema_input_type=str), PlainSerializer(_plain, return_type=str)
 ]
 Price = Annotated[DecimalText, AfterValidator(_positive)]
 Ms = Annotated[int, BeforeValidator(parse_ms, json_schema_input_type=int | str), Field(ge=0, le=LATEST_MS)]

@@ -28,8 +28,19 @@ CREATE TABLE settlement.instrument (
     as_of          timestamptz NOT NULL GENERATED ALWAYS AS (treasury.time_of(body, 'as_of')) STORED,
     recorded_at    timestamptz NOT NULL DEFAULT clock_timestamp()
 );
-COMMENT ON TABLE settlement.instrument IS 'Every word on what can be traded; the newest of a symbol holds.';
+COMMENT ON TABLE settlement.instrument IS 'Every word on what can be traded; which of them hold stands in settlement.v_instruments.';
 CREATE UNIQUE INDEX instrument_once ON settlement.instrument (symbol, as_of, hashtextextended(body::text, 0));
+
+CREATE VIEW settlement.v_instruments AS
+SELECT DISTINCT ON (n.symbol) n.*
+FROM settlement.instrument n
+JOIN (
+    SELECT DISTINCT ON (o.symbol) o.symbol, o.base, o.base_decimals, o.quote, o.quote_decimals
+    FROM settlement.instrument o ORDER BY o.symbol, o.id
+) f USING (symbol, base, base_decimals, quote, quote_decimals)
+ORDER BY n.symbol, n.id DESC;
+COMMENT ON VIEW settlement.v_instruments IS
+    'What can be traded now: the newest word on each symbol that leaves its pair as it was told first; others are passed over.';
 
 CREATE TABLE settlement.fee_schedule (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -99,7 +110,7 @@ END $$;
 
 -- Trades and balances, as the books have them ------------------------------------------------------------------------------
 
--- The symbol and the number stand in the text of the metadata, the first behind a key that no text in it can look like.
+-- It has symbols in the database's own collation, and is used by whoever compares in that.
 CREATE INDEX tx_trade_sequence ON ledger.tx ((meta ->> 'symbol'), ((meta ->> 'sequence')::bigint))
     WHERE template = 'TRADE_SETTLED';
 
@@ -162,10 +173,10 @@ COMMENT ON VIEW settlement.v_zero_sum IS
 CREATE VIEW settlement.v_settlement_lag AS
 SELECT i.symbol, i.status, s.sequence AS last_sequence, s.settled_at AS last_settled_at, s.trade_id AS last_trade_id,
     (SELECT count(*) FROM settlement.refusal f WHERE f.kind = 'trade' AND f.symbol = i.symbol) AS refused
-FROM (SELECT DISTINCT ON (n.symbol) n.* FROM settlement.instrument n ORDER BY n.symbol, n.as_of DESC, n.id DESC) i
+FROM settlement.v_instruments i
 LEFT JOIN LATERAL (
     SELECT (t.meta ->> 'sequence')::bigint AS sequence, t.effective_at AS settled_at, t.meta ->> 'trade' AS trade_id
-    FROM ledger.tx t WHERE t.template = 'TRADE_SETTLED' AND t.meta ->> 'symbol' = i.symbol
+    FROM ledger.tx t WHERE t.template = 'TRADE_SETTLED' AND t.meta ->> 'symbol' = i.symbol COLLATE "default"
     ORDER BY (t.meta ->> 'sequence')::bigint DESC LIMIT 1
 ) s ON TRUE
 ORDER BY i.symbol;
@@ -177,8 +188,8 @@ SELECT f.symbol, f.sequence, f.word_id AS trade_id, f.reason, f.shortfall, f.sou
 FROM settlement.refusal f
 LEFT JOIN LATERAL (
     SELECT n.tx_id FROM ledger.tx n
-    WHERE n.template = 'TRADE_SETTLED' AND n.meta ->> 'symbol' = f.symbol AND (n.meta ->> 'sequence')::bigint = f.sequence
-        AND n.meta ->> 'hash' = f.body ->> 'hash'
+    WHERE n.template = 'TRADE_SETTLED' AND n.meta ->> 'symbol' = f.symbol COLLATE "default"
+        AND (n.meta ->> 'sequence')::bigint = f.sequence AND n.meta ->> 'hash' = f.body ->> 'hash'
     LIMIT 1
 ) t ON TRUE
 WHERE f.kind = 'trade';
@@ -220,7 +231,7 @@ BEGIN
     FOREACH owned IN ARRAY ARRAY['instrument', 'fee_schedule', 'customer_terms', 'refusal'] LOOP
         EXECUTE format('ALTER TABLE settlement.%I OWNER TO ballast_migrator', owned);
     END LOOP;
-    FOREACH owned IN ARRAY ARRAY['v_trades', 'v_balances', 'v_zero_sum', 'v_settlement_lag', 'v_quarantine'] LOOP
+    FOREACH owned IN ARRAY ARRAY['v_instruments', 'v_trades', 'v_balances', 'v_zero_sum', 'v_settlement_lag', 'v_quarantine'] LOOP
         EXECUTE format('ALTER VIEW settlement.%I OWNER TO ballast_migrator', owned);
     END LOOP;
     ALTER FUNCTION settlement.balances_of(text) OWNER TO ballast_migrator;

@@ -49,31 +49,6 @@ UNION ALL
 SELECT 'refusal', concat_ws('/', r.kind, coalesce(r.symbol, ''), r.reason), count(*) FROM settlement.refusal r GROUP BY 2;
 
 
--- The index over symbols and numbers has texts in the database's own collation, and is used by whoever compares in that.
-CREATE OR REPLACE VIEW settlement.v_settlement_lag AS
-SELECT i.symbol, i.status, s.sequence AS last_sequence, s.settled_at AS last_settled_at, s.trade_id AS last_trade_id,
-    (SELECT count(*) FROM settlement.refusal f WHERE f.kind = 'trade' AND f.symbol = i.symbol) AS refused
-FROM (SELECT DISTINCT ON (n.symbol) n.* FROM settlement.instrument n ORDER BY n.symbol, n.as_of DESC, n.id DESC) i
-LEFT JOIN LATERAL (
-    SELECT (t.meta ->> 'sequence')::bigint AS sequence, t.effective_at AS settled_at, t.meta ->> 'trade' AS trade_id
-    FROM ledger.tx t WHERE t.template = 'TRADE_SETTLED' AND t.meta ->> 'symbol' = i.symbol COLLATE "default"
-    ORDER BY (t.meta ->> 'sequence')::bigint DESC LIMIT 1
-) s ON TRUE
-ORDER BY i.symbol;
-
-CREATE OR REPLACE VIEW settlement.v_quarantine AS
-SELECT f.symbol, f.sequence, f.word_id AS trade_id, f.reason, f.shortfall, f.source, f."offset", f.as_of, f.recorded_at,
-    t.tx_id IS NOT NULL AS is_settled, f.body
-FROM settlement.refusal f
-LEFT JOIN LATERAL (
-    SELECT n.tx_id FROM ledger.tx n
-    WHERE n.template = 'TRADE_SETTLED' AND n.meta ->> 'symbol' = f.symbol COLLATE "default"
-        AND (n.meta ->> 'sequence')::bigint = f.sequence AND n.meta ->> 'hash' = f.body ->> 'hash'
-    LIMIT 1
-) t ON TRUE
-WHERE f.kind = 'trade';
-
-
 -- What each account came to stands in its entry. A buyer pays out of what is locked and gets back what was better than the limit,
 -- a seller gives out of what is locked; the rest goes to what is available.
 CREATE VIEW settlement.v_settled_trades AS

@@ -2,9 +2,7 @@
 -- settled or refused. It takes the same time however many trades there are: the index has texts in the database's own collation.
 SELECT i.symbol, i.status, s.sequence AS last_sequence, s.settled_at AS last_settled_at,
     greatest(coalesce(s.sequence, 0), coalesce(f.sequence, 0)) AS last_turn
-FROM (
-    SELECT DISTINCT ON (n.symbol) n.symbol, n.status FROM settlement.instrument n ORDER BY n.symbol, n.as_of DESC, n.id DESC
-) i
+FROM settlement.v_instruments i
 LEFT JOIN LATERAL (
     SELECT (t.meta ->> 'sequence')::bigint AS sequence, (extract(EPOCH FROM t.effective_at) * 1000)::BIGINT AS settled_at
     FROM ledger.tx t

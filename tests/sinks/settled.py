@@ -5,6 +5,8 @@ from contextlib import ExitStack, closing
 from decimal import Decimal
 from typing import Any
 
+import psycopg
+
 from connectors.clock import now_ms
 from domain.ledger.accounts import FIXED, SETTLEMENT_SHARD
 from domain.messages.fields import Message
@@ -126,3 +128,19 @@ def refuse_posting(dsn: str) -> None:
     asked = customer_withdrawal("by hand", "poor", "USDT", 10**6, Told(AFTER_MS, "settlement.flows/0", 99))
     with closing(PostgresLedger(dsn, SETTLEMENT_SHARD, accounts=FIXED)) as books:
         assert ["rejected"] == [str(verdict.outcome) for verdict in books.post([asked]).verdicts]
+
+
+_JOB = """
+INSERT INTO settlement.reconciliation_job (kind, started_at, customers, last_customer, trades, errors)
+VALUES ('hourly', now(), 1, 'poor', 0, 1) RETURNING id
+"""
+_ERROR = """
+INSERT INTO settlement.reconciliation_error (job_id, customer, asset, account_kind, found_in, expected, actual, correction_id)
+VALUES (%s, 'poor', 'USDT', 'debt', 'entries', 30, 31, 'fix:poor')
+"""
+
+
+def tell_mismatch(dsn: str) -> None:
+    """Record that the debt of the poor one is not what its history comes to."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(_ERROR, connection.execute(_JOB).fetchone())

@@ -16,7 +16,7 @@ from sinks.quarantine import QuarantineSink
 from sinks.treasury import PostgresTreasury
 from tests.app.reports.audit.buffers import fill_buffers, requests
 from tests.sinks.ledger.product import keep
-from tests.sinks.settled import refuse_posting, tell_settlement
+from tests.sinks.settled import refuse_posting, tell_mismatch, tell_settlement
 from tests.sinks.treasury_words import booked, failed, job, life
 
 HOUR_MS = 3_600_000
@@ -31,7 +31,7 @@ def tell_troubles(dsn: str) -> None:
         records.record([one.model_copy(update={"as_of": at_ms}) for one in _jobs(at_ms)])
     with closing(PostgresLedger(dsn, TREASURY_SHARD, accounts=CHART)) as ledger:
         assert ["rejected"] == [str(verdict.outcome) for verdict in ledger.post([booked("dear", 1)]).verdicts]
-    alerts = [_alert(subject, at_ms) for subject in ("vote_refused", "provider_not_understood")]
+    alerts = [_alert(subject, at_ms) for subject in ("vote_refused", "provider_not_understood", "settlement_mismatch")]
     keep(NoticeSink(dsn).build_part("to_notices", "notices-0", None), [outgoing(alert, at_ms) for alert in alerts])
     keep(QuarantineSink(dsn).build_part("to_quarantine", "quarantine-0", None), [UNSIGNED])
     asked: ConversionRequest = next(request for request, _ in requests() if request.provider == "due")
@@ -39,6 +39,7 @@ def tell_troubles(dsn: str) -> None:
         outbox.reserve(asked)
     tell_settlement(dsn)
     refuse_posting(dsn)
+    tell_mismatch(dsn)
 
 
 def _jobs(at_ms: int) -> list[JobChange]:
