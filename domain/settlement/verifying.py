@@ -14,7 +14,6 @@ from domain.messages.ops import Alert
 
 JobKind = Literal["continuous", "hourly", "manual"]
 Found = Literal["balance", "entries"]
-SUBJECT = "settlement_mismatch"
 
 
 class Error(NamedTuple):
@@ -89,7 +88,7 @@ def alerts(job: Job, at_ms: int) -> list[Alert]:
     """Return what a person should look at of what was found; the same trouble has the same id."""
     said = [*map(_of_error, job.errors), *map(_of_residual, job.residuals)]
     return [
-        Alert(id=content_id(SUBJECT, name), severity="critical", subject=SUBJECT, text=text, as_of=at_ms)
+        Alert(id=content_id("mismatch", name), severity="critical", subject="settlement_mismatch", text=text, as_of=at_ms)
         for name, text in said
     ]
 
