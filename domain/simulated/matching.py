@@ -4,7 +4,7 @@ An order trades with the best that rests on the other side, at the price of what
 crosses it. The rest of it rests. Where customers may not trade with themselves, an order of theirs that rests is cancelled.
 """
 
-from bisect import insort
+from bisect import bisect_left, insort
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Literal, NamedTuple
@@ -41,6 +41,7 @@ class Matching:
         self._prefix = f"{run}-" if run else ""
         self._books: dict[tuple[str, Side], list[Resting]] = {}
         self._chains: dict[str, tuple[int, str]] = {}
+        self._places: dict[tuple[str, str], tuple[Decimal, int]] = {}
         self._age = 0
 
     def place(
@@ -61,15 +62,17 @@ class Matching:
         if quantity:
             self._age += 1
             rank = -limit if side == "buy" else limit
+            self._places[symbol, order_id] = rank, self._age
             insort(self._books.setdefault((symbol, side), []), Resting(rank, self._age, order_id, customer, limit, quantity))
 
     def cancel(self, order_id: str, symbol: str, side: Side) -> bool:
         """Take an order out of its book; False when it does not rest there."""
-        book = self._books.get((symbol, side), [])
-        found = next((one for one in book if one.order_id == order_id), None)
-        if found is not None:
-            book.remove(found)
-        return found is not None
+        book, place = self._books.get((symbol, side), []), self._places.pop((symbol, order_id), None)
+        at = len(book) if place is None else bisect_left(book, place)
+        rests = at < len(book) and book[at].order_id == order_id
+        if rests:
+            del book[at]
+        return rests
 
     def _trade(
         self, symbol: str, side: Side, order_id: str, customer: str, best: Resting, quantity: int, at_ms: int

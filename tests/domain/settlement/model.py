@@ -83,9 +83,9 @@ class Model:
         self.available[word.buyer, pair.quote] += spent - cost - fees[0]
         self.available[word.buyer, pair.base] += word.quantity
         self.available[word.seller, pair.quote] += cost - fees[1]
-        self.orders = (
-            {name: order for name, order in self.orders.items() if order[4]} if 0 in (buys[4], sells[4]) else self.orders
-        )
+        for name, order in ((word.buy_order_id, buys), (word.sell_order_id, sells)):
+            if not order[4]:
+                del self.orders[name]
 
     def money(self, word: CustomerFlow) -> bool:
         """Money comes, goes, is taken, or moves."""
