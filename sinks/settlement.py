@@ -1,7 +1,8 @@
 """What the settlement keeps in Postgres beside the books, and what it asks of both: terms, refusals, balances, what is booked.
 
 A run of words is looked up at once, in three questions: what is booked under their names, which of them were refused, and what
-the customers have that are met for the first time. Between two runs nothing is kept here.
+the customers have that are met for the first time. Between two runs nothing is kept here. A word of an earlier run that is
+decided only now, such as a trade that had to wait for another one, is looked up by itself.
 """
 
 import json
@@ -74,15 +75,23 @@ class PostgresBooks:
         self._connection.execute(BY_INDEX)
         self._met: set[str] = set()
         self._holdings: dict[str, dict[str, Holding]] = {}
+        self._names: set[Key] = set()
         self._booked: dict[Key, Booked] = {}
         self._refused: dict[Key, list[tuple[bytes, Heard, Refusal]]] = {}
 
     def meet(self, words: Sequence[Word]) -> None:
         """Look up what these words will ask for."""
-        asked = [*words, *[word.trade for word in words if isinstance(word, TradeReplay)]]
-        self._booked = self._booked_of(asked)
-        self._refused = self._refused_of({name_of(word) for word in asked})
-        self._meet_customers({customer for word in asked for customer in customers_of(word)})
+        self._names.clear()
+        self._booked.clear()
+        self._refused.clear()
+        self._look_up([*words, *[word.trade for word in words if isinstance(word, TradeReplay)]])
+
+    def _look_up(self, words: Sequence[Word]) -> None:
+        names = {name_of(word) for word in words}
+        self._names |= names
+        self._booked |= self._booked_of(words)
+        self._refused |= self._refused_of(names)
+        self._meet_customers({customer for word in words for customer in customers_of(word)})
 
     def holdings(self, customer: str) -> Mapping[str, Holding]:
         """Return what a customer has of each asset; it is asked for once in a run."""
@@ -90,16 +99,22 @@ class PostgresBooks:
         return self._holdings.pop(customer, {})
 
     def booked(self, word: Word) -> Booked | None:
-        """Return what is booked under the name of a word that was met."""
+        """Return what is booked under the name of a word."""
+        self._have(word)
         return self._booked.get(key_of(word))
 
     def refused(self, word: Word, heard: Heard | None = None) -> Refusal | None:
-        """Return why exactly this word, which was met, was refused, at these coordinates or before them."""
+        """Return why exactly this word was refused, at these coordinates or before them."""
+        self._have(word)
         found = self._refused.get(name_of(word))
         if not found:
             return None
         digest = digest_of(word)
         return next((why for told, place, why in found if told == digest and stands(place, heard)), None)
+
+    def _have(self, word: Word) -> None:
+        if name_of(word) not in self._names:
+            self._look_up([word])
 
     def _booked_of(self, words: Iterable[Word]) -> dict[Key, Booked]:
         keys = {posting_id(word): key_of(word) for word in words}

@@ -126,3 +126,15 @@ def test_terms_and_refusals_are_evidence(dsn: str, sql: Sql) -> None:
         assert sql(counts.format(table)) == [(1, table)]
         with pytest.raises(psycopg.errors.RestrictViolation):
             sql(f"DELETE FROM settlement.{table}")  # noqa: S608 - named above
+
+
+def test_a_word_of_an_earlier_run_is_looked_up_by_itself(dsn: str, played: Played) -> None:
+    """A trade that had waited is found booked, and another one refused, though others are asked about by then."""
+    run(dsn)
+    refused, _, why = played.kept.refused[0]
+    (name,) = [row[1] for row in booked(dsn) if row[0] == "TRADE_SETTLED"][:1]
+    (trade,) = {one for one in TRADES if one.trade_id == name}
+    with closing(PostgresBooks(dsn)) as books:
+        books.meet([word for word in WORDS[-5:] if isinstance(word, MatchedTrade) and word not in (trade, refused)])
+        assert (found := books.booked(trade)) is not None
+        assert (trade.hash, why) == (found.hash, books.refused(refused))
