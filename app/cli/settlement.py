@@ -123,6 +123,24 @@ def balance(
 
 
 @settlement_app.command()
+def orders(
+    customer: Annotated[str, typer.Argument(metavar="CUSTOMER", help="Whose orders.")],
+    open_only: Annotated[bool, typer.Option("--open", help="Only those that still have something locked.")] = False,
+    limit: Limit = 20,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Show the orders of a customer, the newest first: what each has locked, what trades spent of it, what is left.
+
+    Example: ballast settlement orders u1 --open
+    """
+    from app.reports.settlement.balances import read_orders  # noqa: PLC0415 - a command loads what it needs
+
+    report = read_orders(_ledger(read_settings(config)), customer, limit, open_only=open_only)
+    _show_page(report | {"next": None}, report["orders"], as_json)
+
+
+@settlement_app.command()
 def quarantine(
     kind: Annotated[str | None, typer.Option(help="Only of this kind, such as trade, lock or withdrawal.")] = None,
     symbol: Symbol = None,

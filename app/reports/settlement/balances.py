@@ -1,4 +1,4 @@
-"""What a customer has: all assets in one read, and what moved one of them, with what each account came to.
+"""What a customer has: all assets in one read, what moved one of them, with what each account came to, and what orders lock.
 
 Amounts are in smallest units. Nothing but the keys of the customer's three accounts is read.
 """
@@ -30,6 +30,14 @@ def read_balances(dsn: str, customer: str) -> Report:
         )
         raise BallastError(msg)
     return {"customer": customer, "balances": rows}
+
+
+def read_orders(dsn: str, customer: str, limit: int, *, open_only: bool) -> Report:
+    """Return the newest orders of a customer, and what became of what each has locked."""
+    told = {"customer": customer, "open_only": open_only, "row_limit": limit}
+    with connect(dsn, "reader", "settlement orders") as connection:
+        connection.execute(BY_INDEX)
+        return {"customer": customer, "orders": plain_rows(ask(connection, "settlement_orders", told))}
 
 
 def read_events(dsn: str, customer: str, asset: str, after: str | None, limit: int) -> Report:

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from app.reports.settlement.balances import read_balances, read_events
+from app.reports.settlement.balances import read_balances, read_events, read_orders
 from app.reports.settlement.refused import Refused, failed, read_refused, write_failed
 from app.reports.settlement.standing import newest_matched, read_settlement
 from app.reports.settlement.trades import CSV_COLUMNS, Asked, read_trades, write_csv
@@ -177,6 +177,17 @@ def test_all_balances_are_read_at_once(dsn: str) -> None:
     assert (0, 30) == (poor["available"], poor["debt"])
     with pytest.raises(BallastError, match="nothing was ever booked for a customer nobody"):
         read_balances(dsn, "nobody")
+
+
+def test_orders_add_up_to_what_is_locked(dsn: str) -> None:
+    """What is left of a customer's orders is what that customer has locked, asset by asset, and all of it is in the open ones."""
+    for customer in CUSTOMERS:
+        wanted = {row["asset"]: row["locked"] for row in read_balances(dsn, customer)["balances"] if row["locked"]}
+        for open_only in (False, True):
+            found: dict[str, int] = {}
+            for row in read_orders(dsn, customer, 1000, open_only=open_only)["orders"]:
+                found[row["asset"]] = found.get(row["asset"], 0) + row["still_locked"]
+            assert wanted == {asset: amount for asset, amount in found.items() if amount}
 
 
 @pytest.mark.parametrize("limit", [1, 4, 1000])

@@ -47,6 +47,7 @@ PARAMETERS = {
     "partition": None,
     "offset": None,
     "row_limit": 5,
+    "open_only": True,
     "id": "b1",
     "book": "main",
     "version": 1,
