@@ -35,7 +35,7 @@ from domain.settlement.answers import Answer, Answers, Booked, Books, Heard, Wor
 from domain.settlement.fees import LEVELS, Rates, fee_of, rates_of
 from domain.settlement.holdings import Holding, locked, may_take_out, paid_in, taken_by_force
 from domain.settlement.links import GENESIS, hash_of
-from domain.settlement.locks import Order, Side, locked_by
+from domain.settlement.locks import Order, locked_by
 from domain.settlement.orders import Open, OpenOrders
 from domain.settlement.sequence import Broken, Chain, Duplicate, Link, Missing, Released, Step
 from domain.settlement.trade import Matched, Moves, Refusal, cost_of, moves_of
@@ -363,8 +363,8 @@ class SettlementDesk:
         return (
             self._barred(instrument, trade.buyer)
             or self._barred(instrument, trade.seller)
-            or _unfit_for(buys, trade.buyer, "buy", trade)
-            or _unfit_for(sells, trade.seller, "sell", trade)
+            or _unfit_for(buys, trade, is_buyer=True)
+            or _unfit_for(sells, trade, is_buyer=False)
         )
 
     # Money
@@ -418,8 +418,9 @@ class SettlementDesk:
         return Answer(part=part)
 
 
-def _unfit_for(order: Open | None, customer: str, side: Side, trade: MatchedTrade) -> str | None:
+def _unfit_for(order: Open | None, trade: MatchedTrade, *, is_buyer: bool) -> str | None:
     """Return why a trade does not fit one of its orders."""
+    customer, side = (trade.buyer, "buy") if is_buyer else (trade.seller, "sell")
     if order is None or order.customer != customer or order.symbol != trade.symbol or order.order.side != side:
         return "unknown_order"
     if not order.crosses(trade.price):

@@ -55,7 +55,7 @@ def test_a_named_database_is_judged_and_kept(ballast: Ballast, books: str, tmp_p
     report = said.json()
     assert (0, "pass") == (said.code, report["verdict"])
     unchecked = {check["invariant"] for check in report["checks"] if check["verdict"] == "nothing to check"}
-    assert {"I1", "I2", "I8", "I11", "I12", "I15", "T1", "T3"} == unchecked
+    assert {"I1", "I2", "I8", "I11", "I12", "I15", "S2", "S3", "S4", "T1", "T3"} == unchecked
     again = ballast("audit", str(tmp_path / "kept"), "--json").json()
     assert report["checks"] == again["checks"]
 

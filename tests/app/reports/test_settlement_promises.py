@@ -35,7 +35,7 @@ from tests.flows.settlement_runs import flow_over, fresh, recorded
 pytestmark = pytest.mark.postgres
 
 CROWD = [*crowd(11, 200)]
-TRADES = [word for word in CROWD if isinstance(word, MatchedTrade) and word.symbol == "BTC_USDT"]
+TRADES = [*dict.fromkeys(word for word in CROWD if isinstance(word, MatchedTrade) and word.symbol == "BTC_USDT")]
 LAST = TRADES[-1]
 STRAY = linked(TRADES[0].model_copy(update={"price": Decimal(7), "trade_id": "stray"}))
 WRONG = TRADES[1].model_copy(update={"price": Decimal(7)})

@@ -134,14 +134,15 @@ def is_booked(verdict: Verdict) -> bool:
 def crowd(seed: int, steps: int) -> Iterator[Any]:
     """What customers and the exchange say, the same for the same seed; now and then one of the last words is told again."""
     dice, recent = Random(-seed - 1), deque[Any](maxlen=40)
-    for word in _crowd(seed, steps):
+    for word in said_once(seed, steps):
         yield word
         recent.append(word)
         if dice.random() < 0.04:
             yield dice.choice(recent)
 
 
-def _crowd(seed: int, steps: int) -> Iterator[Any]:
+def said_once(seed: int, steps: int) -> Iterator[Any]:
+    """The same, each word once."""
     dice, matching = Random(seed), Matching(may_trade_with_oneself=seed % 2 == 0)
     resting: list[tuple[str, str, str, Any]] = []
     yield from (BTC_USDT, ETH_USDT)

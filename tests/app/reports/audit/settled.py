@@ -26,7 +26,7 @@ from domain.settlement.links import GENESIS, linked
 from domain.streams.records import RawMessage
 from sinks.ledger.writer import PostgresLedger
 from sinks.settlement import PostgresRecords
-from tests.domain.settlement.played import AT_MS, crowd
+from tests.domain.settlement.played import AT_MS, said_once
 from tests.flows.settlement_runs import Told, recorded, run
 
 STEPS = 150
@@ -39,7 +39,7 @@ ANNA: dict[str, Any] = {"by": "anna", "as_of": AT_MS}
 @cache
 def words() -> tuple[Message, ...]:
     """Everything that is told, in order."""
-    said = [*_terms(), *crowd(11, STEPS)]
+    said = [*_terms(), *said_once(11, STEPS)]
     return (*said, *_after(said))
 
 
