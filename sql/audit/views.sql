@@ -246,6 +246,7 @@ WITH taken AS (
     SELECT m.trade_id, m.symbol, m.sequence, m.hash,
         coalesce(t.said ->> '$.previous_hash', t.said ->> '$.trade.previous_hash') AS previous_hash
     FROM matched m LEFT JOIN told t ON t.source = m.source AND t."offset" = m.source_offset
+        AND coalesce(t.said ->> '$.hash', t.said ->> '$.trade.hash') = m.hash
     UNION ALL
     SELECT id, word ->> '$.symbol', CAST(word ->> '$.sequence' AS BIGINT), word ->> '$.hash', word ->> '$.previous_hash'
     FROM unsettled WHERE kind = 'trade' AND reason NOT IN ('wrong_hash', 'broken_link', 'sequence_taken')
