@@ -1,5 +1,6 @@
 """Options that commands have in common."""
 
+import getpass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +9,7 @@ from uuid import UUID
 import typer
 
 from app.settings import Settings, read_settings
+from domain.errors import ConfigError
 
 Config = Annotated[Path | None, typer.Option("--config", help="A settings file; ballast.toml if there is one.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
@@ -41,3 +43,14 @@ def transaction_id_of(text: str) -> str:
     except ValueError as error:
         msg = f"{text} is no id of a transaction"
         raise typer.BadParameter(msg) from error
+
+
+def who_is(by: str | None) -> str:
+    """Return who says something: who is named, or who is logged in."""
+    if by is not None:
+        return by
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError) as error:
+        msg = "nobody knows who is logged in here; say who says so: --by NAME"
+        raise ConfigError(msg) from error

@@ -4,7 +4,6 @@ Whatever changes something is a message on a topic, with who says it and why, an
 units of their asset; a correction is typed in whole ones.
 """
 
-import getpass
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
@@ -12,9 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.options import Config, Json, time_of
+from app.cli.options import Config, Json, time_of, who_is
 from app.cli.settlement_verify import verify
-from app.cli.showing import show
+from app.cli.showing import show, show_said
 from app.settings import Settings, read_settings
 from domain.errors import ConfigError
 from domain.messages.fields import Message
@@ -191,7 +190,7 @@ def replay(
     from app.reports.settlement.saying import replay as replayed  # noqa: PLC0415 - a command loads what it needs
     from app.reports.settlement.saying import replays  # noqa: PLC0415
 
-    settings, who = read_settings(config), _who(by)
+    settings, who = read_settings(config), who_is(by)
     if (trade_id is None) == (reason_was is None):
         msg = "say which trade, or all that were refused for a reason: ballast settlement replay --reason-was unknown_symbol"
         raise ConfigError(msg)
@@ -227,9 +226,9 @@ def correct(
     settings = read_settings(config)
     dsn = _ledger(settings)
     exact = saying.whole_number(amount) if smallest else saying.smallest(dsn, asset, amount)
-    said = saying.correction(dsn, customer, asset, exact, _who(by), reason, name)
+    said = saying.correction(dsn, customer, asset, exact, who_is(by), reason, name)
     _say(settings, [said])
-    _show_said("settlement.corrections", said, as_json)
+    show_said("settlement.corrections", said, as_json)
 
 
 @settlement_app.command()
@@ -252,14 +251,15 @@ def deny(correction: Correction, reason: Reason, by: By = None, config: Config =
 
 def _vote(config: Path | None, as_json: bool, subject: str, vote: str, by: str | None, reason: str) -> None:
     from app.places.addresses import find_broker  # noqa: PLC0415 - a command loads what it needs
-    from app.reports.settlement.saying import check_vote, message  # noqa: PLC0415
+    from app.reports.said import message  # noqa: PLC0415
+    from app.reports.settlement.saying import check_vote  # noqa: PLC0415
     from domain.messages.gov import Vote  # noqa: PLC0415
 
-    settings, who = read_settings(config), _who(by)
+    settings, who = read_settings(config), who_is(by)
     check_vote(_ledger(settings), find_broker(settings), subject, who)
     said = message(Vote, {"subject": subject, "vote": vote, "by": who, "reason": reason})
     _say(settings, [said])
-    _show_said("gov.approvals", said, as_json)
+    show_said("gov.approvals", said, as_json)
 
 
 def _ledger(settings: Settings) -> str:
@@ -276,22 +276,6 @@ def _say(settings: Settings, said: Iterable[Message]) -> None:
     from operators.streams.publish import outgoing  # noqa: PLC0415
 
     tell(find_broker(settings), [outgoing(one, now_ms()) for one in said])
-
-
-def _show_said(topic: str, said: Message, as_json: bool) -> None:
-    fields = {name: value for name, value in said.model_dump(mode="json").items() if value is not None}
-    fields.pop("schema_version")
-    show({"topic": topic, **fields}, as_json)
-
-
-def _who(by: str | None) -> str:
-    if by is not None:
-        return by
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError) as error:
-        msg = "nobody knows who is logged in here; say who says so: --by NAME"
-        raise ConfigError(msg) from error
 
 
 def _show_page(report: dict[str, Any], rows: list[dict[str, Any]], as_json: bool) -> None:

@@ -1,7 +1,10 @@
 """How a command shows a report: for people, or with `--json` as one JSON object on standard output and nothing else."""
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from domain.messages.fields import Message
 
 
 def show(report: dict[str, Any], as_json: bool) -> None:
@@ -21,3 +24,10 @@ def show_rows(report: dict[str, Any], name: str, as_json: bool) -> None:
     from app.reports.tables import aligned  # noqa: PLC0415 - rich is slow to load
 
     print(aligned(report[name]), end="")
+
+
+def show_said(topic: str, said: "Message", as_json: bool, **more: str) -> None:
+    """Print what was said on a topic, without what was left out of it."""
+    fields = {name: value for name, value in said.model_dump(mode="json").items() if value is not None}
+    fields.pop("schema_version")
+    show({"topic": topic, **fields, **more}, as_json)

@@ -4,7 +4,6 @@ Whatever changes something is a message on a topic, with who says it and why, an
 units: 42000.50 is forty-two thousand dollars and fifty cents.
 """
 
-import getpass
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.options import Config, Json
-from app.cli.showing import show
+from app.cli.options import Config, Json, who_is
+from app.cli.showing import show, show_said
 from app.settings import read_settings
 from domain.errors import ConfigError
 from domain.messages.fields import Message
@@ -211,7 +210,7 @@ def thresholds(
     }
     changes |= {} if model is None else {"model": model}
     changes |= {} if parameter is None else {"parameters": _parameters(parameter)}
-    _say(config, as_json, BufferThresholds, changed(dsn, named, changes, _who(by), _why(reason)))
+    _say(config, as_json, BufferThresholds, changed(dsn, named, changes, who_is(by), _why(reason)))
 
 
 @treasury_app.command()
@@ -268,7 +267,7 @@ def providers(
     if len(names or []) != 1:
         msg = "say whose terms these are, of one provider: ballast treasury providers NAME --priority 2 --reason WHY"
         raise ConfigError(msg)
-    _say(config, as_json, ProviderConfig, provider(dsn, (names or [""])[0], changes, _who(by), _why(reason)))
+    _say(config, as_json, ProviderConfig, provider(dsn, (names or [""])[0], changes, who_is(by), _why(reason)))
 
 
 @treasury_app.command()
@@ -331,7 +330,7 @@ def _progress_of(scenarios: int) -> Callable[[int, int], None] | None:
 def _order(config: Path | None, as_json: bool, command: str, by: str | None, reason: str, **more: object) -> None:
     from app.reports.treasury.saying import control  # noqa: PLC0415 - a command loads what it needs
 
-    _say(config, as_json, Control, control(command, _who(by), reason, **more))
+    _say(config, as_json, Control, control(command, who_is(by), reason, **more))
 
 
 def _vote(config: Path | None, as_json: bool, subject: str, vote: str, by: str | None, reason: str) -> None:
@@ -339,33 +338,21 @@ def _vote(config: Path | None, as_json: bool, subject: str, vote: str, by: str |
     from app.reports.treasury.saying import check_job  # noqa: PLC0415
 
     check_job(find_ledger(read_settings(config)), subject, waits=True)
-    _say(config, as_json, Vote, {"subject": subject, "vote": vote, "by": _who(by), "reason": reason})
+    _say(config, as_json, Vote, {"subject": subject, "vote": vote, "by": who_is(by), "reason": reason})
 
 
 def _say(config: Path | None, as_json: bool, model: type[Message], told: dict[str, Any]) -> None:
     """Send a message to its topic, and show it."""
     from app.cli.produce import tell  # noqa: PLC0415 - a command loads what it needs
     from app.places.addresses import find_broker  # noqa: PLC0415
-    from app.reports.treasury.saying import message  # noqa: PLC0415
+    from app.reports.said import message  # noqa: PLC0415
     from domain.topics import TOPIC_OF  # noqa: PLC0415
     from operators.streams.publish import outgoing  # noqa: PLC0415
 
     said = message(model, told)
     tell(find_broker(read_settings(config)), [outgoing(said, said.as_of)])  # type: ignore[attr-defined]
-    fields = {name: value for name, value in said.model_dump(mode="json").items() if value is not None}
-    fields.pop("schema_version")
-    job_id = {"job_id": f"manual:{fields['id']}"} if fields.get("command") == "convert" else {}
-    show({"topic": TOPIC_OF[model].name, **fields, **job_id}, as_json)
-
-
-def _who(by: str | None) -> str:
-    if by is not None:
-        return by
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError) as error:
-        msg = "nobody knows who is logged in here; say who says so: --by NAME"
-        raise ConfigError(msg) from error
+    job_id = {"job_id": f"manual:{told['id']}"} if told.get("command") == "convert" else {}
+    show_said(TOPIC_OF[model].name, said, as_json, **job_id)
 
 
 def _why(reason: str | None) -> str:

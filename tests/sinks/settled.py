@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from connectors.clock import now_ms
+from connectors.recorded import Recorded
 from domain.ledger.accounts import FIXED, SETTLEMENT_SHARD
 from domain.messages.fields import Message
 from domain.messages.gov import Vote
@@ -88,6 +90,13 @@ WORDS = [*CROWD, *TROUBLES]
 
 def settle(dsn: str, words: Iterable[Message]) -> list[Outgoing]:
     """Settle words in Postgres, in the order in which they are told; return what the flow said."""
+    return settle_tapes(dsn, recorded(timed(words)))
+
+
+def settle_tapes(
+    dsn: str, tapes: Recorded, batch_size: int = 50, crash_at: int | None = None, recovery: Path | None = None
+) -> list[Outgoing]:
+    """Settle what tapes say in Postgres, to their end or to where one crashes; return what the flow said."""
     with ExitStack() as stack:
 
         def opened(one: Any) -> Any:
@@ -96,7 +105,7 @@ def settle(dsn: str, words: Iterable[Message]) -> list[Outgoing]:
         books, told = opened(PostgresLedger(dsn, SETTLEMENT_SHARD, accounts=FIXED)), fresh()
         setup = ledger.Setup(SETTLEMENT_SHARD, lambda: at_once(books), (), 1000)
         own = settlement.Setup(setup, lambda: opened(PostgresBooks(dsn)), lambda: opened(PostgresRecords(dsn)))
-        run_built(flow_over(recorded(timed(words)), own, told, 50, None), 1, None)
+        run_built(flow_over(tapes, own, told, batch_size, crash_at), 1, recovery)
     return told.outgoing
 
 

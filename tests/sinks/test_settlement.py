@@ -1,26 +1,21 @@
 """What the settlement keeps and asks in Postgres: the same answers as books in memory, each word once, evidence for ever."""
 
 import json
-from contextlib import ExitStack, closing
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
 
-from domain.ledger.accounts import FIXED, SETTLEMENT_SHARD
 from domain.messages.settlement import CustomerTerms, FeeSchedule, Instrument, MatchedTrade
 from domain.settlement.answers import Heard, key_of
 from domain.settlement.records import Put
 from domain.settlement.trade import Refusal
-from flows import ledger, settlement
-from operators.ledger import at_once
-from sinks.ledger.writer import PostgresLedger
 from sinks.settlement import PostgresBooks, PostgresRecords
 from tests.domain.settlement.played import BTC_USDT, CUSTOMERS, ETH_USDT, Played, crowd
-from tests.flows.runs import run_built
-from tests.flows.settlement_runs import flow_over, fresh, recorded
+from tests.flows.settlement_runs import recorded
 from tests.sinks.ledger.checks import Sql
+from tests.sinks.settled import settle_tapes
 
 pytestmark = pytest.mark.postgres
 WORDS = [*crowd(11, 200)]
@@ -38,15 +33,7 @@ def played() -> Played:
 
 def run(dsn: str, *, batch_size: int = 50, crash_at: int | None = None, recovery: Path | None = None) -> None:
     """Settle the words in Postgres."""
-    with ExitStack() as stack:
-
-        def opened(one: Any) -> Any:
-            return stack.enter_context(closing(one))
-
-        books = opened(PostgresLedger(dsn, SETTLEMENT_SHARD, accounts=FIXED))
-        setup = ledger.Setup(SETTLEMENT_SHARD, lambda: at_once(books), (), 1000)
-        own = settlement.Setup(setup, lambda: opened(PostgresBooks(dsn)), lambda: opened(PostgresRecords(dsn)))
-        run_built(flow_over(TAPES, own, fresh(), batch_size, crash_at), 1, recovery)
+    settle_tapes(dsn, TAPES, batch_size, crash_at, recovery)
 
 
 def booked(dsn: str) -> list[tuple[str, str]]:

@@ -1,12 +1,11 @@
 """What people say to the settlement: replays, corrections and votes, each checked against what is known before it is said."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from re import fullmatch
 from typing import Any, TypeVar
 
-from pydantic_core import to_json
-
+from app.reports.said import message
 from app.reports.settlement.refused import failed
 from app.reports.settlement.words import remedy_of
 from connectors.clock import now_ms
@@ -19,24 +18,12 @@ from domain.messages.settlement import CustomerCorrection, TradeReplay
 from domain.postings.settlement import KINDS
 from domain.settlement.desk import UNCHAINED
 from domain.topics import SETTLEMENT_CORRECTIONS
-from operators.streams.decode import Refused, check_time, parser
+from operators.streams.decode import Refused, parser
 from sinks.postgres import connect
 from sinks.queries import ask
 
 M = TypeVar("M", bound=Message)
 Report = dict[str, Any]
-
-
-def message(model: type[M], told: Mapping[str, object]) -> M:
-    """Return the message that somebody has typed, said now; ConfigError with what is wrong in it."""
-    at_ms = now_ms()
-    try:
-        read = parser(model)(to_json({**told, "as_of": at_ms}))
-        check_time(read, at_ms)
-    except Refused as refused:
-        msg = f"this was not sent: {refused}"
-        raise ConfigError(msg) from refused
-    return read
 
 
 # Replays

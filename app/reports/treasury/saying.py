@@ -7,18 +7,14 @@ from collections.abc import Mapping
 from decimal import Decimal
 from re import fullmatch
 
-from pydantic_core import to_json
-
 from app.reports.treasury.standing import Report, read_thresholds
 from connectors.clock import now_ms
 from domain.errors import ConfigError
 from domain.ids import content_id
-from domain.messages.fields import Message
 from domain.messages.provider import ProviderConfig
 from domain.messages.treasury import BufferName
 from domain.money import DECIMALS
 from domain.treasury.worth import BUFFERS, CURRENCY_OF
-from operators.streams.decode import Refused, check_time, parser
 from sinks.postgres import connect
 from sinks.queries import ask
 
@@ -60,18 +56,6 @@ def provider(dsn: str, name: str, changes: Mapping[str, object], by: str, reason
 
 
 _OPTIONS = {"directions": "direction", "ticket_min_cents": "ticket-min"}
-
-
-def message(model: type[Message], told: Mapping[str, object]) -> Message:
-    """Return the message that somebody has typed, said now; ConfigError with what is wrong in it."""
-    at_ms = now_ms()
-    try:
-        read = parser(model)(to_json({**told, "as_of": at_ms}))
-        check_time(read, at_ms)
-    except Refused as refused:
-        msg = f"this was not sent: {refused}"
-        raise ConfigError(msg) from refused
-    return read
 
 
 def check_job(dsn: str, job_id: str, *, waits: bool) -> None:
